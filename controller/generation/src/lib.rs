@@ -1,0 +1,1 @@
+//! Rendered trees, plans, the Nix store, profiles, closures and garbage-collection roots.

@@ -1,0 +1,1 @@
+//! JSON over HTTP on Unix sockets: server harness, client, peer credentials, errors, limits.

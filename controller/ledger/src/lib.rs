@@ -1,0 +1,1 @@
+//! Hash-chained, append-only event ledger in SQLite with signed checkpoints.

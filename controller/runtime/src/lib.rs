@@ -1,0 +1,1 @@
+//! Work queue, resync, backoff and conditions; no I/O of its own.

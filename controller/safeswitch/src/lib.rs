@@ -1,0 +1,1 @@
+//! The switch transaction: persisted state machine, health gates, dead-man timer, rollback.

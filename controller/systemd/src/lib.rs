@@ -1,0 +1,1 @@
+//! Typed D-Bus client of systemd: units, jobs, signals, transient units, unit comparison.

@@ -1,0 +1,1 @@
+//! App documents: rendering to hardened systemd units.

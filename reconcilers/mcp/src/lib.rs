@@ -1,0 +1,1 @@
+//! MCP servers: rendering of mcpd's slice.

@@ -1,0 +1,1 @@
+//! Routines: rendering to timers, event triggers, the osmoda-routines daemon.

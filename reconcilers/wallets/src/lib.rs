@@ -1,0 +1,1 @@
+//! Wallet policies: rendering of keyd's slice.

@@ -1,0 +1,1 @@
+//! Watchers and the switch API: the osmoda-watch daemon.

@@ -1,0 +1,1 @@
+//! Kinds, documents with source spans, validation, canonical JSON, operations.
