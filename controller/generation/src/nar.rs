@@ -1,0 +1,1 @@
+//! The Nix archive format.
