@@ -14,13 +14,20 @@
 //! # Ok::<(), osmoda_schemas::object::ObjectJsonError>(())
 //! ```
 
+pub mod authors;
 mod canonical;
 pub mod condition;
+pub mod config;
+pub mod cron;
+pub mod diagnostics;
+pub mod document;
+pub mod generate;
 pub mod kinds;
 pub mod name;
 pub mod object;
 pub mod plan;
 pub mod problem;
 pub mod quantity;
+pub mod rules;
 
 pub use canonical::canonical_json;
