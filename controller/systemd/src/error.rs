@@ -1,0 +1,55 @@
+//! What can go wrong with systemd.
+
+use std::time::Duration;
+
+/// Why systemd did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemdError {
+    /// The bus, or systemd behind it, cannot be reached.
+    #[error("systemd cannot be reached over D-Bus: {0}")]
+    Bus(#[source] zbus::Error),
+    /// It answered with an error.
+    #[error("systemd refused {what}: {message} ({name})")]
+    Refused {
+        /// What it was asked.
+        what: String,
+        /// The D-Bus error name.
+        name: String,
+        /// Its words.
+        message: String,
+    },
+    /// It did not answer, or not finish, in time.
+    #[error("{what} did not finish within {} ms", .after.as_millis())]
+    Timeout {
+        /// What it was asked.
+        what: String,
+        /// The deadline.
+        after: Duration,
+    },
+    /// A file or pipe of ours.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl SystemdError {
+    /// An error of the call `what`.
+    pub(crate) fn of_call(what: impl Into<String>, error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::MethodError(name, message, _) => {
+                Self::Refused { what: what.into(), name: name.to_string(), message: message.unwrap_or_default() }
+            }
+            other => Self::Bus(other),
+        }
+    }
+
+    /// True when systemd does not know the unit.
+    #[must_use]
+    pub fn is_no_such_unit(&self) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")
+    }
+}

@@ -1,0 +1,318 @@
+//! The connection to systemd: states, jobs and their results.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
+use zbus::{Connection, OwnedObjectPath};
+
+use crate::{
+    ActiveState, SystemdError, UnitSnapshot, UnitStatus,
+    proxy::{ServiceProxy, SystemdProxy, UnitProxy, UnitRow},
+};
+
+/// Deadline of a call that systemd answers at once.
+pub(crate) const CALL: Duration = Duration::from_secs(25);
+/// Results of jobs that nobody waits for yet are kept for this many jobs: the signal may overtake the reply.
+const EARLY_RESULTS: usize = 1024;
+
+/// A connection to the system's service manager. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Manager {
+    connection: Connection,
+    systemd: SystemdProxy<'static>,
+    jobs: Arc<Mutex<Jobs>>,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    waiting: HashMap<OwnedObjectPath, oneshot::Sender<JobResult>>,
+    early: VecDeque<(OwnedObjectPath, JobResult)>,
+}
+
+/// What a unit is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop and start it, or just start it.
+    Restart,
+    /// Have it read its configuration anew.
+    Reload,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobResult {
+    /// As it should.
+    Done,
+    /// Another job took its place.
+    Canceled,
+    /// systemd gave up waiting.
+    Timeout,
+    /// The unit failed.
+    Failed,
+    /// Something that it needs failed.
+    Dependency,
+    /// It did not apply to the unit's state.
+    Skipped,
+    /// Anything else (`invalid`, `assert`, `unsupported`, `collected`, `once`).
+    Other,
+}
+
+impl JobResult {
+    fn parse(text: &str) -> Self {
+        match text {
+            "done" => Self::Done,
+            "canceled" => Self::Canceled,
+            "timeout" => Self::Timeout,
+            "failed" => Self::Failed,
+            "dependency" => Self::Dependency,
+            "skipped" => Self::Skipped,
+            _ => Self::Other,
+        }
+    }
+
+    /// The unit is where it was asked to go.
+    #[must_use]
+    pub fn is_ok(self) -> bool {
+        matches!(self, Self::Done | Self::Skipped)
+    }
+}
+
+impl Manager {
+    /// Connects to the system bus and subscribes to systemd's signals.
+    ///
+    /// # Errors
+    /// When the bus or systemd does not answer within 25 s.
+    pub async fn connect() -> Result<Self, SystemdError> {
+        let connect = async {
+            let connection = Connection::system().await.map_err(SystemdError::Bus)?;
+            let systemd = SystemdProxy::new(&connection).await.map_err(SystemdError::Bus)?;
+            let mut removed = systemd.receive_job_removed().await.map_err(SystemdError::Bus)?;
+            systemd.subscribe().await.map_err(|e| SystemdError::of_call("Subscribe", e))?;
+            let jobs = Arc::new(Mutex::new(Jobs::default()));
+            let held = Arc::downgrade(&jobs);
+            tokio::spawn(async move {
+                while let Some(signal) = removed.next().await {
+                    let (Some(jobs), Ok(args)) = (held.upgrade(), signal.args()) else { break };
+                    let result = JobResult::parse(args.result());
+                    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(waiting) = jobs.waiting.remove(args.job()) {
+                        // A receiver that is gone has hit its deadline.
+                        let _ = waiting.send(result);
+                    } else {
+                        if jobs.early.len() == EARLY_RESULTS {
+                            jobs.early.pop_front();
+                        }
+                        jobs.early.push_back((args.job().clone(), result));
+                    }
+                }
+            });
+            Ok(Self { connection, systemd, jobs })
+        };
+        deadline("connecting to systemd", CALL, connect).await?
+    }
+
+    /// systemd's version, such as `252.39-1~deb12u1`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn version(&self) -> Result<String, SystemdError> {
+        self.call("Version", self.systemd.version()).await
+    }
+
+    /// What all loaded units are doing.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn snapshot(&self) -> Result<UnitSnapshot, SystemdError> {
+        let rows = self.call("ListUnits", self.systemd.list_units()).await?;
+        Ok(UnitSnapshot { units: rows.into_iter().map(status_of_row).collect() })
+    }
+
+    /// What these units are doing. Units that systemd does not know are there too, as not loaded.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn statuses(&self, units: &[&str]) -> Result<UnitSnapshot, SystemdError> {
+        let rows = self.call("ListUnitsByNames", self.systemd.list_units_by_names(units)).await?;
+        Ok(UnitSnapshot { units: rows.into_iter().map(status_of_row).collect() })
+    }
+
+    /// What one unit is doing.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn status(&self, unit: &str) -> Result<UnitStatus, SystemdError> {
+        let snapshot = self.statuses(&[unit]).await?;
+        // An alias is answered under the unit's own name.
+        let found = snapshot.units.get(unit).or_else(|| snapshot.units.values().next()).cloned();
+        Ok(found.unwrap_or(UnitStatus { active: ActiveState::Inactive, sub: "dead".to_owned(), loaded: false }))
+    }
+
+    /// Asks a unit to do something and waits until that is done.
+    ///
+    /// # Errors
+    /// When systemd refuses, does not answer, or the job takes longer than `timeout`. A job that ends badly is no error
+    /// but a [`JobResult`].
+    pub async fn run_job(&self, verb: Verb, unit: &str, timeout: Duration) -> Result<JobResult, SystemdError> {
+        let what = format!("{} of {unit}", verb.as_str());
+        let submit = async {
+            match verb {
+                Verb::Start => self.systemd.start_unit(unit, "replace").await,
+                Verb::Stop => self.systemd.stop_unit(unit, "replace").await,
+                Verb::Restart => self.systemd.restart_unit(unit, "replace").await,
+                Verb::Reload => self.systemd.reload_unit(unit, "replace").await,
+            }
+        };
+        let job = self.call(&what, submit).await?;
+        self.job_result(&what, job, timeout).await
+    }
+
+    /// Waits for a job by its path: the signal is subscribed to since the connection was made, so none is missed.
+    pub(crate) async fn job_result(
+        &self,
+        what: &str,
+        job: OwnedObjectPath,
+        timeout: Duration,
+    ) -> Result<JobResult, SystemdError> {
+        let receiver = {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = jobs.early.iter().position(|(path, _)| *path == job) {
+                let (_, result) = jobs.early.remove(at).expect("it was just found there");
+                return Ok(result);
+            }
+            let (sender, receiver) = oneshot::channel();
+            jobs.waiting.insert(job.clone(), sender);
+            receiver
+        };
+        let result = deadline(what, timeout, receiver).await;
+        if result.is_err() {
+            self.jobs.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&job);
+        }
+        result?.map_err(|_| SystemdError::Bus(zbus::Error::Failure("the connection to systemd ended".to_owned())))
+    }
+
+    /// Has systemd read all unit files anew, generators included.
+    ///
+    /// The method returns when that is done; systemd does not answer others meanwhile, so the deadline is generous.
+    ///
+    /// # Errors
+    /// When it takes longer than `timeout`.
+    pub async fn daemon_reload(&self, timeout: Duration) -> Result<(), SystemdError> {
+        deadline("daemon-reload", timeout, self.systemd.reload())
+            .await?
+            .map_err(|e| SystemdError::of_call("daemon-reload", e))
+    }
+
+    /// Forgets that a unit failed. A unit that is not loaded has nothing to forget.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn reset_failed(&self, unit: &str) -> Result<(), SystemdError> {
+        match self.call("ResetFailedUnit", self.systemd.reset_failed_unit(unit)).await {
+            Err(error) if error.is_no_such_unit() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Sends a signal to all processes of a unit's control group. A unit that is not loaded has none.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn kill(&self, unit: &str, signal: i32) -> Result<(), SystemdError> {
+        match self.call("KillUnit", self.systemd.kill_unit(unit, "all", signal)).await {
+            Err(error) if error.is_no_such_unit() => Ok(()),
+            // No process left to kill.
+            Err(SystemdError::Refused { name, .. }) if name.ends_with("NoSuchProcess") => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The process id of a service's main process; none when it does not run.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn main_pid(&self, unit: &str) -> Result<Option<u32>, SystemdError> {
+        let service = self.service(unit).await?;
+        let pid = self.call("MainPID", service.main_pid()).await?;
+        Ok((pid != 0).then_some(pid))
+    }
+
+    /// How a service ended: systemd's result, exit code kind (`si_code` of waitid(2)) and status.
+    pub(crate) async fn exit_of(&self, unit: &str) -> Result<(String, i32, i32), SystemdError> {
+        let service = self.service(unit).await?;
+        let result = self.call("Result", service.result()).await?;
+        let code = self.call("ExecMainCode", service.exec_main_code()).await?;
+        let status = self.call("ExecMainStatus", service.exec_main_status()).await?;
+        Ok((result, code, status))
+    }
+
+    /// How often systemd has restarted a service by itself since it was last started by hand.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn restarts(&self, unit: &str) -> Result<u32, SystemdError> {
+        let service = self.service(unit).await?;
+        self.call("NRestarts", service.n_restarts()).await
+    }
+
+    /// The unit file that systemd uses for a unit; empty when there is none.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn fragment_path(&self, unit: &str) -> Result<String, SystemdError> {
+        let path = self.call("LoadUnit", self.systemd.load_unit(unit)).await?;
+        let proxy = UnitProxy::new(&self.connection, path).await.map_err(SystemdError::Bus)?;
+        self.call("FragmentPath", proxy.fragment_path()).await
+    }
+
+    pub(crate) fn systemd(&self) -> &SystemdProxy<'static> {
+        &self.systemd
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    async fn service(&self, unit: &str) -> Result<ServiceProxy<'static>, SystemdError> {
+        let path = self.call("LoadUnit", self.systemd.load_unit(unit)).await?;
+        ServiceProxy::new(&self.connection, path).await.map_err(SystemdError::Bus)
+    }
+
+    pub(crate) async fn call<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = zbus::Result<T>>,
+    ) -> Result<T, SystemdError> {
+        deadline(what, CALL, call).await?.map_err(|error| SystemdError::of_call(what, error))
+    }
+}
+
+fn status_of_row(row: UnitRow) -> (String, UnitStatus) {
+    let (name, _, load, active, sub, ..) = row;
+    (name, UnitStatus { active: ActiveState::parse(&active), sub, loaded: load == "loaded" })
+}
+
+/// Everything that is asked of systemd ends, one way or the other.
+pub(crate) async fn deadline<T>(what: &str, after: Duration, work: impl Future<Output = T>) -> Result<T, SystemdError> {
+    tokio::time::timeout(after, work).await.map_err(|_| SystemdError::Timeout { what: what.to_owned(), after })
+}

@@ -1,0 +1,194 @@
+//! The client against a real systemd.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use osmoda_systemd::{
+    ActiveState, JobResult, Manager, SystemdError, UnitEvents, UnitFile, Verb, activate, plan_activation,
+    transient::{CommandEnd, TransientService},
+};
+
+const LONG: Duration = Duration::from_secs(30);
+const UNITS: &str = "/run/systemd/system";
+
+/// These tests change units of the machine they run on.
+macro_rules! machine {
+    () => {
+        if std::env::var_os("OSMODA_MACHINE").is_none() {
+            println!("SKIPPED: needs a machine (cargo xtask test)");
+            return;
+        }
+    };
+}
+
+fn write(unit: &str, text: &str) {
+    fs::create_dir_all(UNITS).unwrap();
+    fs::write(Path::new(UNITS).join(unit), text).unwrap();
+}
+
+fn shell(script: &str) -> TransientService {
+    TransientService::new("test", vec!["/bin/sh".into(), "-c".into(), script.into()])
+}
+
+#[tokio::test]
+async fn jobs_tell_how_they_ended() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    write("t-good.service", "[Service]\nExecStart=/bin/sleep infinity\n");
+    write("t-bad.service", "[Service]\nType=exec\nExecStart=/nonexistent\n");
+    manager.daemon_reload(LONG).await.unwrap();
+    assert_eq!(manager.run_job(Verb::Start, "t-good.service", LONG).await.unwrap(), JobResult::Done);
+    assert_eq!(manager.status("t-good.service").await.unwrap().active, ActiveState::Active);
+    assert!(manager.main_pid("t-good.service").await.unwrap().is_some());
+    assert!(manager.fragment_path("t-good.service").await.unwrap().ends_with("/t-good.service"));
+    assert_eq!(manager.run_job(Verb::Start, "t-bad.service", LONG).await.unwrap(), JobResult::Failed);
+    let before = Default::default();
+    assert!(manager.snapshot().await.unwrap().failed_since(&before).contains(&"t-bad.service"));
+    manager.reset_failed("t-bad.service").await.unwrap();
+    let error = manager.run_job(Verb::Start, "t-none.service", LONG).await.unwrap_err();
+    assert!(error.is_no_such_unit(), "{error}");
+    assert_eq!(manager.run_job(Verb::Stop, "t-good.service", LONG).await.unwrap(), JobResult::Done);
+}
+
+#[tokio::test]
+async fn a_death_is_seen_from_its_signal() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    write("t-die.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n");
+    manager.daemon_reload(LONG).await.unwrap();
+    let mut latencies = Vec::new();
+    for _ in 0..50 {
+        manager.reset_failed("t-die.service").await.unwrap();
+        manager.run_job(Verb::Start, "t-die.service", LONG).await.unwrap();
+        let mut events = UnitEvents::new(&manager).await.unwrap();
+        let killed = Instant::now();
+        manager.kill("t-die.service", 9).await.unwrap();
+        let seen = async {
+            loop {
+                let event = events.next().await.unwrap();
+                if event.unit == "t-die.service" && event.active == ActiveState::Failed {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(LONG, seen).await.expect("the signal arrives");
+        latencies.push(killed.elapsed());
+    }
+    latencies.sort();
+    println!("kill to signal: median {:?}, worst {:?}", latencies[25], latencies[49]);
+}
+
+#[tokio::test]
+async fn a_command_that_hangs_and_forks_leaves_nothing_behind() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let script = "trap '' TERM; (trap '' TERM; setsid sleep 4242) & sleep 4242";
+    let started = Instant::now();
+    let outcome = manager.run_command("t-hang.service", &shell(script), Duration::from_millis(500)).await.unwrap();
+    assert_eq!(outcome.end, CommandEnd::TimedOut);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let left = std::process::Command::new("pgrep").args(["-f", "sleep 4242"]).output().unwrap();
+    assert!(left.stdout.is_empty(), "{}", String::from_utf8_lossy(&left.stdout));
+}
+
+#[tokio::test]
+async fn commands_tell_their_end_and_their_last_words() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let outcome = manager.run_command("t-cmd.service", &shell("echo out; echo err >&2; exit 3"), LONG).await.unwrap();
+    assert_eq!((outcome.end, outcome.output.as_str()), (CommandEnd::Exit(3), "out\nerr\n"));
+    let outcome = manager.run_command("t-cmd.service", &shell("exit 0"), LONG).await.unwrap();
+    assert_eq!(outcome.end, CommandEnd::Exit(0));
+    let outcome = manager.run_command("t-cmd.service", &shell("kill -9 $$"), LONG).await.unwrap();
+    assert_eq!(outcome.end, CommandEnd::Signal(9));
+    let loud = manager.run_command("t-cmd.service", &shell("seq 1 100000"), LONG).await.unwrap();
+    assert!(loud.output.ends_with("100000\n") && loud.output.len() <= 4096);
+    let none = TransientService::new("test", vec!["/nonexistent".into()]);
+    assert!(!matches!(manager.run_command("t-cmd.service", &none, LONG).await.unwrap().end, CommandEnd::Exit(0)));
+}
+
+#[tokio::test]
+async fn a_transient_timer_runs_its_service_once() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let file = "/run/t-timer-ran";
+    let _ = fs::remove_file(file);
+    let service = shell(&format!("echo ran >> {file}"));
+    manager.start_transient_timer("t-timer", Duration::from_millis(300), &service).await.unwrap();
+    let error = manager.start_transient_timer("t-timer", LONG, &service).await.unwrap_err();
+    assert!(matches!(error, SystemdError::Refused { .. }), "{error}");
+    let mut events = UnitEvents::new(&manager).await.unwrap();
+    let done = async {
+        while fs::read_to_string(file).unwrap_or_default() != "ran\n" {
+            events.next().await;
+        }
+    };
+    tokio::time::timeout(LONG, done).await.expect("the timer fires");
+}
+
+#[tokio::test]
+async fn an_activation_follows_the_rules_and_reports_what_failed() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let service = |argument: &str, more: &str| format!("[Service]\nExecStart=/bin/sleep {argument}\n{more}");
+    let stubborn = "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; sleep infinity'\nTimeoutStopSec=infinity\n";
+    let old: BTreeMap<&str, String> = BTreeMap::from([
+        ("t-a-changed.service", service("1001", "")),
+        ("t-a-same.service", service("1002", "")),
+        ("t-a-gone.service", service("1003", "")),
+        ("t-a-never.service", service("1004", "X-RestartIfChanged=false\n")),
+        ("t-a-stubborn.service", stubborn.to_owned()),
+    ]);
+    let new: BTreeMap<&str, String> = BTreeMap::from([
+        ("t-a-changed.service", service("2001", "")),
+        ("t-a-same.service", service("1002", "")),
+        ("t-a-never.service", service("2004", "X-RestartIfChanged=false\n")),
+        ("t-a-new.service", service("2005", "")),
+        ("t-a-broken.service", "[Service]\nType=exec\nExecStart=/nonexistent\n".to_owned()),
+    ]);
+    let parse = |units: &BTreeMap<&str, String>| -> BTreeMap<String, UnitFile> {
+        units.iter().map(|(name, text)| ((*name).to_owned(), UnitFile::parse(text))).collect()
+    };
+    for (name, text) in &old {
+        write(name, text);
+    }
+    manager.daemon_reload(LONG).await.unwrap();
+    for name in old.keys() {
+        manager.run_job(Verb::Start, name, LONG).await.unwrap();
+    }
+    let pid = async |unit: &str| manager.main_pid(unit).await.unwrap();
+    let (same, never, changed) =
+        (pid("t-a-same.service").await, pid("t-a-never.service").await, pid("t-a-changed.service").await);
+    let states = manager.snapshot().await.unwrap();
+    let wanted: BTreeSet<String> = new.keys().map(|name| (*name).to_owned()).collect();
+    let plan = plan_activation(&parse(&old), &parse(&new), &wanted, |unit| states.active(unit));
+    let report = activate(&manager, plan, Duration::from_secs(3), async || {
+        for name in old.keys() {
+            fs::remove_file(Path::new(UNITS).join(name)).unwrap();
+        }
+        for (name, text) in &new {
+            write(name, text);
+        }
+        Ok::<_, SystemdError>(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(report.killed, ["t-a-stubborn.service"]);
+    let failed: Vec<&str> = report.failures.iter().map(|f| f.unit.as_str()).collect();
+    assert_eq!(failed, ["t-a-broken.service"]);
+    let after = manager.snapshot().await.unwrap();
+    for (unit, state) in [
+        ("t-a-changed.service", ActiveState::Active),
+        ("t-a-new.service", ActiveState::Active),
+        ("t-a-gone.service", ActiveState::Inactive),
+        ("t-a-broken.service", ActiveState::Failed),
+    ] {
+        assert_eq!(after.active(unit), state, "{unit}");
+    }
+    assert_eq!((pid("t-a-same.service").await, pid("t-a-never.service").await), (same, never), "not touched");
+    assert_ne!(pid("t-a-changed.service").await, changed);
+}
