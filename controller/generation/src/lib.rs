@@ -1,9 +1,24 @@
 //! Generations: what the documents become, and where it is kept.
 //!
-//! Reconcilers render each object to a [`fragment::Fragment`]; together they are a [`tree::Tree`], a store path that is
-//! known before anything is written ([`store_path`]).
+//! Reconcilers render each object to a [`fragment::Fragment`]; [`assemble`] puts them together to a store path that is
+//! known before anything is written ([`store_path`]); [`plan`] says what differs from the active one; [`NixStore`],
+//! [`Profile`] and [`Roots`] keep it.
 
+pub mod assemble;
+mod diff;
+pub mod durable;
 pub mod fragment;
+pub mod manifest;
 mod nar;
+pub mod plan;
+mod profile;
+mod roots;
+mod store;
 pub mod store_path;
 pub mod tree;
+mod units;
+
+pub use profile::{Committed, Profile, read_store_link};
+pub use roots::Roots;
+pub use store::{NixStore, StoreError};
+pub use units::Units;

@@ -1,5 +1,7 @@
 //! The client against a real systemd.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -153,6 +153,8 @@ struct Reader<'a> {
     nodes: usize,
 }
 
+/// Keys and values of a mapping, in order.
+type Entries = Vec<(Key, Rc<Node>)>;
 type Read<T> = Result<T, Box<SyntaxError>>;
 
 fn syntax<T>(place: Place, code: &str, detail: impl Into<String>, hint: &str) -> Read<T> {
@@ -244,8 +246,8 @@ impl<'a> Reader<'a> {
         Ok((node, size))
     }
 
-    fn entries(&mut self, depth: usize) -> Read<(Vec<(Key, Rc<Node>)>, usize)> {
-        let mut entries: Vec<(Key, Rc<Node>)> = Vec::new();
+    fn entries(&mut self, depth: usize) -> Read<(Entries, usize)> {
+        let mut entries = Entries::new();
         let mut seen: HashMap<String, Place> = HashMap::new();
         let mut size = 1;
         loop {

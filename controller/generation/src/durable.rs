@@ -1,0 +1,56 @@
+//! Files and links that are there after a power cut, or are as they were.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::symlink,
+    path::Path,
+};
+
+/// Points a link to `target` in one step.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn set_link(link: &Path, target: &Path) -> io::Result<()> {
+    let new = sibling(link);
+    let _ = fs::remove_file(&new);
+    symlink(target, &new)?;
+    fs::rename(&new, link)?;
+    sync_folder(link)
+}
+
+/// Removes a file or link if it is there.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces a file in one step.
+///
+/// # Errors
+/// When it cannot be written; it is as it was then.
+pub fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let new = sibling(path);
+    let mut file = File::create(&new)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_folder(path)
+}
+
+fn sibling(path: &Path) -> std::path::PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+fn sync_folder(of: &Path) -> io::Result<()> {
+    File::open(of.parent().unwrap_or(Path::new("/")))?.sync_all()
+}

@@ -1,0 +1,280 @@
+//! The difference between the active generation and what is wished, as a [`Plan`]. Its cost grows with what changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+
+use osmoda_schemas::{
+    object::{Author, ContentHash, Object, ObjectRef},
+    plan::{Change, ClosureDiff, ObjectChange, Plan, PlanBody, UnitChange, UnitVerb},
+};
+use osmoda_systemd::{ActiveState, Step, UnitFile, plan_activation};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    diff::field_changes,
+    fragment::{Fragment, Reconciler, RenderError},
+    manifest::Manifest,
+    store_path::{StorePath, references},
+};
+
+/// The generation that a plan starts from.
+#[derive(Clone, Debug, Default)]
+pub struct Base {
+    /// Its store path; none on a machine without one.
+    pub path: Option<StorePath>,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Base {
+    /// Reads a generation from the store.
+    ///
+    /// # Errors
+    /// When its manifest cannot be read.
+    pub fn read(path: StorePath) -> io::Result<Self> {
+        let manifest = Manifest::read(path.as_path())?;
+        Ok(Self { path: Some(path), manifest })
+    }
+}
+
+/// A wished object as the planner sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Its name.
+    pub reference: &'a ObjectRef,
+    /// Its canonical document.
+    pub canonical: &'a str,
+    /// The hash of that.
+    pub hash: ContentHash,
+    /// Who wished for it.
+    pub author: Author,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// An object cannot be rendered.
+    #[error("{object}: {source}")]
+    Render {
+        /// Which.
+        object: ObjectRef,
+        /// Why not.
+        source: RenderError,
+    },
+    /// The active generation cannot be read.
+    #[error("the active generation cannot be read: {0}")]
+    Base(#[from] io::Error),
+}
+
+/// The reconcilers of all kinds.
+#[derive(Clone, Default)]
+pub struct Renderers {
+    all: Vec<std::sync::Arc<dyn Reconciler>>,
+}
+
+impl std::fmt::Debug for Renderers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.all.iter().map(|r| r.kind())).finish()
+    }
+}
+
+impl Renderers {
+    /// These reconcilers.
+    #[must_use]
+    pub fn new(all: Vec<std::sync::Arc<dyn Reconciler>>) -> Self {
+        Self { all }
+    }
+
+    /// Renders an object by its kind.
+    ///
+    /// # Errors
+    /// What cannot be rendered here.
+    pub fn render(&self, object: &Object) -> Result<Fragment, RenderError> {
+        match self.all.iter().find(|r| r.kind() == object.kind) {
+            Some(reconciler) => reconciler.render(object),
+            None => Err(RenderError::NeedsNixos {
+                object: object.reference(),
+                reason: "the backend `profile` has nothing that carries it out".to_owned(),
+            }),
+        }
+    }
+
+    /// Renders a canonical document.
+    ///
+    /// # Errors
+    /// What cannot be rendered here.
+    pub fn render_canonical(&self, reference: &ObjectRef, canonical: &str) -> Result<Fragment, PlanError> {
+        let failed = |source| PlanError::Render { object: reference.clone(), source };
+        let object = Object::from_json(canonical)
+            .map_err(|e| failed(RenderError::Field { field: "document".to_owned(), reason: e.to_string() }))?;
+        self.render(&object).map_err(failed)
+    }
+}
+
+/// Plans the way from a generation to what is wished. Pure but for reading the base's files of what changed: the states
+/// of units do not matter, so that the same wish gives the same plan; a unit that should run and does not is started
+/// by the activation all the same.
+///
+/// # Errors
+/// When an object that changes cannot be rendered, or the base not read.
+pub fn plan<'a>(
+    base: &Base,
+    wishes: impl IntoIterator<Item = Wish<'a>>,
+    renderers: &Renderers,
+) -> Result<Plan, PlanError> {
+    let mut difference = Difference::default();
+    let mut digest = Sha256::new();
+    let mut unchanged = 0;
+    let mut old = base.manifest.objects.iter().peekable();
+    for wish in wishes {
+        digest.update(format!("{} {} {}\n", wish.reference, wish.hash, wish.author.uid));
+        while let Some((gone, entry)) = old.next_if(|(r, _)| *r < wish.reference) {
+            difference.delete(base, gone, entry.author)?;
+        }
+        match old.next_if(|(r, _)| *r == wish.reference) {
+            Some((_, entry)) if entry.hash == wish.hash && entry.author == wish.author => unchanged += 1,
+            Some(_) => difference.update(base, &wish, renderers)?,
+            None => difference.create(&wish, renderers)?,
+        }
+    }
+    for (gone, entry) in old {
+        difference.delete(base, gone, entry.author)?;
+    }
+    let desired = hash_of(digest);
+    let units = difference.unit_changes();
+    Ok(Plan::new(PlanBody {
+        base: base.path.as_ref().map(ToString::to_string),
+        desired,
+        objects: difference.objects,
+        unchanged,
+        units,
+        closure: ClosureDiff {
+            added: difference.new_paths.difference(&difference.old_paths).map(ToString::to_string).collect(),
+            removed: difference.old_paths.difference(&difference.new_paths).map(ToString::to_string).collect(),
+        },
+        warnings: difference.warnings,
+    }))
+}
+
+fn hash_of(digest: Sha256) -> ContentHash {
+    let hex: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    hex.parse().expect("a digest in hex is a hash")
+}
+
+#[derive(Default)]
+struct Difference {
+    objects: Vec<ObjectChange>,
+    old_units: BTreeMap<String, UnitFile>,
+    new_units: BTreeMap<String, UnitFile>,
+    old_wanted: BTreeSet<String>,
+    new_wanted: BTreeSet<String>,
+    owners: BTreeMap<String, ObjectRef>,
+    old_paths: BTreeSet<StorePath>,
+    new_paths: BTreeSet<StorePath>,
+    warnings: Vec<String>,
+}
+
+impl Difference {
+    fn create(&mut self, wish: &Wish<'_>, renderers: &Renderers) -> Result<(), PlanError> {
+        self.take_new(wish, renderers)?;
+        self.objects.push(change(wish.reference, Change::Create, wish.author, Some(wish.hash)));
+        Ok(())
+    }
+
+    fn update(&mut self, base: &Base, wish: &Wish<'_>, renderers: &Renderers) -> Result<(), PlanError> {
+        self.take_old(base, wish.reference)?;
+        self.take_new(wish, renderers)?;
+        let mut changed = change(wish.reference, Change::Update, wish.author, Some(wish.hash));
+        changed.fields = match old_document(base, wish.reference)? {
+            Some(old) => field_changes(&old, wish.canonical),
+            None => Vec::new(),
+        };
+        self.objects.push(changed);
+        Ok(())
+    }
+
+    fn delete(&mut self, base: &Base, reference: &ObjectRef, author: Author) -> Result<(), PlanError> {
+        self.take_old(base, reference)?;
+        self.objects.push(change(reference, Change::Delete, author, None));
+        Ok(())
+    }
+
+    fn take_new(&mut self, wish: &Wish<'_>, renderers: &Renderers) -> Result<(), PlanError> {
+        let fragment = renderers.render_canonical(wish.reference, wish.canonical)?;
+        for (unit, text) in fragment.units {
+            self.new_paths.extend(references(text.as_bytes()));
+            self.owners.insert(unit.clone(), wish.reference.clone());
+            self.new_units.insert(unit, UnitFile::parse(&text));
+        }
+        self.new_wanted.extend(fragment.wants.into_iter().map(|(_, unit)| unit));
+        self.warnings.extend(fragment.warnings.into_iter().map(|w| format!("{}: {w}", wish.reference)));
+        Ok(())
+    }
+
+    fn take_old(&mut self, base: &Base, reference: &ObjectRef) -> Result<(), PlanError> {
+        let (Some(path), Some(entry)) = (&base.path, base.manifest.objects.get(reference)) else { return Ok(()) };
+        for unit in &entry.units {
+            let text = fs::read_to_string(path.as_path().join("units").join(unit))?;
+            self.old_paths.extend(references(text.as_bytes()));
+            self.owners.insert(unit.clone(), reference.clone());
+            if is_wanted(path.as_path(), unit) {
+                self.old_wanted.insert(unit.clone());
+            }
+            self.old_units.insert(unit.clone(), UnitFile::parse(&text));
+        }
+        Ok(())
+    }
+
+    fn unit_changes(&self) -> Vec<UnitChange> {
+        let running = |unit: &str| {
+            if self.old_wanted.contains(unit) { ActiveState::Active } else { ActiveState::Inactive }
+        };
+        let plan = plan_activation(&self.old_units, &self.new_units, &self.new_wanted, running);
+        let mut changes: BTreeMap<&str, UnitChange> = BTreeMap::new();
+        let verbs = [
+            (UnitVerb::Stop, &plan.stop),
+            (UnitVerb::Reload, &plan.reload),
+            (UnitVerb::Restart, &plan.restart),
+            (UnitVerb::Start, &plan.start),
+            (UnitVerb::Keep, &plan.keep),
+        ];
+        for (verb, steps) in verbs {
+            for Step { unit, reason } in steps {
+                // Stopped before the switch and started after it is a restart to whoever reads the plan.
+                let verb = if changes.contains_key(unit.as_str()) { UnitVerb::Restart } else { verb };
+                let object = self.owners.get(unit).cloned();
+                changes.insert(unit, UnitChange { unit: unit.clone(), verb, reason: reason.clone(), object });
+            }
+        }
+        changes.into_values().collect()
+    }
+}
+
+fn change(object: &ObjectRef, change: Change, author: Author, hash: Option<ContentHash>) -> ObjectChange {
+    ObjectChange { object: object.clone(), change, author, hash, fields: Vec::new(), destructive: false }
+}
+
+/// The document of an object in a generation.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn old_document(base: &Base, reference: &ObjectRef) -> io::Result<Option<String>> {
+    let Some(path) = &base.path else { return Ok(None) };
+    let file = path.as_path().join(format!("desired/{}/{}.json", reference.kind, reference.name));
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// True when a target of the generation wants the unit.
+fn is_wanted(generation: &Path, unit: &str) -> bool {
+    TARGETS.iter().any(|target| generation.join(format!("units/{target}.wants/{unit}")).symlink_metadata().is_ok())
+}
+
+/// Targets that units of a generation may be wanted by.
+pub const TARGETS: [&str; 3] = ["multi-user.target", "timers.target", "sockets.target"];

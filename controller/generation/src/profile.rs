@@ -1,0 +1,192 @@
+//! The profile: committed generations by number. Its link is the boot default.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use rustix::fs::FlockOperation;
+
+use crate::{durable, store_path::StorePath};
+
+/// A committed generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Its store path.
+    pub path: StorePath,
+    /// When it was committed first.
+    pub created: SystemTime,
+}
+
+/// The profile of this machine: `osmoda` and `osmoda-N-link` in a folder of profiles.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    folder: PathBuf,
+}
+
+/// The name of the profile.
+const NAME: &str = "osmoda";
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::in_folder("/nix/var/nix/profiles")
+    }
+}
+
+impl Profile {
+    /// The profile in that folder.
+    #[must_use]
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The link that is the boot default.
+    #[must_use]
+    pub fn link(&self) -> PathBuf {
+        self.folder.join(NAME)
+    }
+
+    /// All committed generations, oldest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn list(&self) -> io::Result<Vec<Committed>> {
+        let mut found = Vec::new();
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let Some(number) = entry.file_name().to_str().and_then(number_of) else { continue };
+            let Some(path) = read_store_link(&entry.path())? else { continue };
+            let created = entry.path().symlink_metadata()?.modified()?;
+            found.push(Committed { number, path, created });
+        }
+        found.sort_by_key(|c| c.number);
+        Ok(found)
+    }
+
+    /// The generation that the machine boots into; none before the first commit.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn current(&self) -> io::Result<Option<Committed>> {
+        let link = match fs::read_link(self.link()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let Some(number) = link.to_str().and_then(number_of) else { return Ok(None) };
+        let file = self.numbered(number);
+        let Some(path) = read_store_link(&file)? else { return Ok(None) };
+        Ok(Some(Committed { number, path, created: file.symlink_metadata()?.modified()? }))
+    }
+
+    /// Makes a generation the boot default. One that is committed already keeps its number; a new one gets the next.
+    /// Durable when it returns; a crash before leaves the former default.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn commit(&self, path: &StorePath) -> io::Result<u64> {
+        let _lock = self.lock()?;
+        let all = self.list()?;
+        let number = match all.iter().find(|c| c.path == *path) {
+            Some(known) => known.number,
+            None => {
+                let next = all.last().map_or(0, |c| c.number) + 1;
+                durable::set_link(&self.numbered(next), path.as_path())?;
+                next
+            }
+        };
+        durable::set_link(&self.link(), Path::new(&format!("{NAME}-{number}-link")))?;
+        Ok(number)
+    }
+
+    /// Forgets generations, oldest first, until `keep` are left. The boot default and those whose paths are `needed`
+    /// are never forgotten. Returns the numbers that are.
+    ///
+    /// # Errors
+    /// When a link cannot be removed.
+    pub fn prune(&self, keep: usize, needed: &BTreeSet<StorePath>) -> io::Result<Vec<u64>> {
+        let _lock = self.lock()?;
+        let all = self.list()?;
+        let current = self.current()?.map(|c| c.number);
+        let mut forgotten = Vec::new();
+        for old in &all[..all.len().saturating_sub(keep)] {
+            if Some(old.number) != current && !needed.contains(&old.path) {
+                durable::remove(&self.numbered(old.number))?;
+                forgotten.push(old.number);
+            }
+        }
+        Ok(forgotten)
+    }
+
+    fn numbered(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{NAME}-{number}-link"))
+    }
+
+    fn lock(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.folder)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.folder.join(format!("{NAME}.lock")))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+}
+
+fn number_of(link: &str) -> Option<u64> {
+    link.strip_prefix(NAME)?.strip_prefix('-')?.strip_suffix("-link")?.parse().ok()
+}
+
+/// The store path that a link points to; none when it points elsewhere or is gone.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_store_link(link: &Path) -> io::Result<Option<StorePath>> {
+    match fs::read_link(link) {
+        Ok(target) => Ok(target.to_str().and_then(|t| t.parse().ok())),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(digit: char) -> StorePath {
+        format!("/nix/store/{}-osmoda-generation", digit.to_string().repeat(32)).parse().unwrap()
+    }
+
+    #[test]
+    fn generations_are_numbered_and_a_known_one_keeps_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = Profile::in_folder(dir.path().join("profiles"));
+        assert_eq!(profile.current().unwrap(), None);
+        assert_eq!((profile.commit(&path('1')).unwrap(), profile.commit(&path('2')).unwrap()), (1, 2));
+        assert_eq!(profile.commit(&path('1')).unwrap(), 1, "a rollback is no new generation");
+        assert_eq!(profile.current().unwrap().unwrap().path, path('1'));
+        assert_eq!(profile.commit(&path('3')).unwrap(), 3);
+        assert_eq!(profile.list().unwrap().iter().map(|c| c.number).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn pruning_never_takes_what_a_rollback_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = Profile::in_folder(dir.path());
+        for digit in '1'..='6' {
+            profile.commit(&path(digit)).unwrap();
+        }
+        profile.commit(&path('2')).unwrap();
+        assert_eq!(profile.prune(2, &BTreeSet::from([path('3')])).unwrap(), [1, 4]);
+        assert_eq!(profile.list().unwrap().iter().map(|c| c.number).collect::<Vec<_>>(), [2, 3, 5, 6]);
+    }
+}
