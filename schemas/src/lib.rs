@@ -25,9 +25,12 @@ pub mod generate;
 pub mod kinds;
 pub mod name;
 pub mod object;
+pub mod operation;
+pub mod ops;
 pub mod plan;
 pub mod problem;
 pub mod quantity;
 pub mod rules;
+pub mod switch;
 
 pub use canonical::canonical_json;

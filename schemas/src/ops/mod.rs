@@ -1,0 +1,6 @@
+//! The operations of all daemons, one file a daemon.
+
+pub mod agentd;
+pub mod common;
+pub mod routines;
+pub mod watch;
