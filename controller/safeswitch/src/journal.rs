@@ -1,0 +1,130 @@
+//! Records of switches on disk, one file a switch, replaced in one step with every transition.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use osmoda_generation::durable;
+use osmoda_schemas::switch::SwitchRecord;
+use rustix::fs::FlockOperation;
+
+/// Finished records that are kept; the ledger remembers the others.
+const KEEP: usize = 200;
+
+/// The folder of records.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    folder: PathBuf,
+}
+
+impl Journal {
+    /// Records in that folder.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The folder, for whoever follows it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes a record; durable when it returns.
+    ///
+    /// # Errors
+    /// When it cannot be written; the former one is there then.
+    pub fn write(&self, record: &SwitchRecord) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
+        durable::write(&self.file(&record.id), &text)
+    }
+
+    /// Reads a record by its id, or by the end of it.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged.
+    pub fn read(&self, id: &str) -> io::Result<SwitchRecord> {
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("{id:?} is not the id of a switch")));
+        }
+        let mut file = self.file(id);
+        if !file.exists() {
+            let ending = format!("-{id}");
+            let found = self.ids()?.into_iter().find(|known| known.ends_with(&ending));
+            file = self.file(&found.unwrap_or_else(|| id.to_owned()));
+        }
+        let text = fs::read(&file)?;
+        serde_json::from_slice(&text).map_err(|e| io::Error::other(format!("{} is damaged: {e}", file.display())))
+    }
+
+    /// Records, latest first. Damaged ones are passed over with a word in the log.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn list(&self, limit: usize) -> io::Result<Vec<SwitchRecord>> {
+        let mut ids = self.ids()?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        let read = |id: String| self.read(&id).inspect_err(|e| tracing::error!("{e}")).ok();
+        Ok(ids.into_iter().filter_map(read).take(limit).collect())
+    }
+
+    /// Records that are not final.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn in_flight(&self) -> io::Result<Vec<SwitchRecord>> {
+        Ok(self.list(KEEP)?.into_iter().filter(|r| !r.state.is_final()).collect())
+    }
+
+    /// Holds everybody else off until it is dropped.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.folder)?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.folder.join("lock"))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+
+    /// Asks the runner of a switch to decide now: `commit` or `rollback`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn request(&self, id: &str, decision: &str) -> io::Result<()> {
+        durable::write(&self.folder.join(format!("{id}.request")), decision.as_bytes())
+    }
+
+    /// What the runner of a switch was asked.
+    #[must_use]
+    pub fn requested(&self, id: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(format!("{id}.request"))).ok()
+    }
+
+    /// Forgets requests of a finished switch, and the oldest records.
+    pub fn tidy(&self, id: &str) {
+        let _ = fs::remove_file(self.folder.join(format!("{id}.request")));
+        if let Ok(mut ids) = self.ids() {
+            ids.sort_unstable();
+            for old in ids.iter().take(ids.len().saturating_sub(KEEP)) {
+                let _ = fs::remove_file(self.file(old));
+            }
+        }
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+
+    fn ids(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect())
+    }
+}

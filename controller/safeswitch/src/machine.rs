@@ -1,0 +1,142 @@
+//! What a switch works on: the folders, the profile, the store and the ledger of a machine.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use osmoda_generation::{NixStore, Profile, Roots, StoreError, durable, read_store_link, store_path::StorePath};
+use osmoda_ledger::{Event, Ledger, LedgerError};
+use osmoda_systemd::SystemdError;
+
+use crate::{Journal, Quarantine};
+
+/// The places that osModa uses.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// `/var/lib/osmoda`.
+    pub state: PathBuf,
+    /// `/run/osmoda`.
+    pub run: PathBuf,
+    /// `/usr/lib/osmoda`: the binaries, outside of generations.
+    pub programs: PathBuf,
+    /// Committed generations.
+    pub profile: Profile,
+    /// What is rooted beside them.
+    pub roots: Roots,
+    /// The Nix store.
+    pub store: NixStore,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            state: PathBuf::from("/var/lib/osmoda"),
+            run: PathBuf::from("/run/osmoda"),
+            programs: PathBuf::from("/usr/lib/osmoda"),
+            profile: Profile::default(),
+            roots: Roots::default(),
+            store: NixStore::default(),
+        }
+    }
+}
+
+/// Why a switch cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// systemd.
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
+    /// The Nix store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file or link of ours.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The record says something impossible.
+    #[error("the record of the switch: {0}")]
+    Record(String),
+}
+
+impl SwitchError {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+impl Machine {
+    /// Records of switches.
+    #[must_use]
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.state.join("switch"))
+    }
+
+    /// Generations that are not tried again.
+    #[must_use]
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.state.join("quarantine.json"))
+    }
+
+    /// The ledger's folder.
+    #[must_use]
+    pub fn ledger_folder(&self) -> PathBuf {
+        self.state.join("ledger")
+    }
+
+    /// The link to the active generation.
+    #[must_use]
+    pub fn active_link(&self) -> PathBuf {
+        self.run.join("generation")
+    }
+
+    /// The active generation; none before the first switch.
+    ///
+    /// # Errors
+    /// When the link cannot be read.
+    pub fn active(&self) -> io::Result<Option<StorePath>> {
+        read_store_link(&self.active_link())
+    }
+
+    /// Moves the link to the active generation. It lives in `/run`: a reboot forgets it.
+    pub(crate) fn set_active(&self, path: Option<&StorePath>) -> io::Result<()> {
+        fs::create_dir_all(&self.run)?;
+        match path {
+            Some(path) => durable::set_link(&self.active_link(), path.as_path()),
+            None => durable::remove(&self.active_link()),
+        }
+    }
+
+    /// A program of osModa.
+    #[must_use]
+    pub fn program(&self, name: &str) -> String {
+        self.programs.join(name).display().to_string()
+    }
+}
+
+/// Appends an event about a switch. A ledger that cannot be written does not stop a rollback: that is said in the log.
+pub(crate) async fn note(ledger: &Ledger, kind: &str, actor: &str, payload: serde_json::Value) {
+    if let Err(error) = ledger.append(Event::new(kind, actor, payload)).await {
+        tracing::error!(kind, "the event could not be recorded: {error}");
+    }
+}
+
+/// The id of this boot (random(4)).
+#[must_use]
+pub fn boot_id() -> String {
+    fs::read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).unwrap_or_default().trim().to_owned()
+}
+
+/// The part of a switch's id that people and unit names use: the random end of the UUID.
+#[must_use]
+pub fn short_id(id: &str) -> &str {
+    id.rsplit('-').next().unwrap_or(id)
+}

@@ -1,0 +1,418 @@
+//! The runner: carries one switch out, from whatever state its record stands in.
+
+use std::time::Duration as StdDuration;
+
+use jiff::{SignedDuration, Timestamp};
+use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
+use osmoda_ipc::Client;
+use osmoda_ledger::Ledger;
+use osmoda_schemas::{
+    operation::Nothing,
+    ops::common::GetHealth,
+    plan::{UnitChange, UnitVerb},
+    switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState, Transition},
+};
+use osmoda_systemd::{
+    ActivationReport, ActiveState, Manager, UnitEvents, Verb, activate, plan_activation, transient::TransientService,
+};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    Journal, Machine, Prober, QuarantineEntry, SwitchError,
+    gates::{Verdict, ask_all, unanswered},
+    machine::note,
+    start::deadman_name,
+};
+
+/// A runner that was started again more often than this rolls back.
+const RESUMES: u32 = 3;
+/// Beyond all that a switch may take, the dead-man waits this long.
+const SLACK: StdDuration = StdDuration::from_secs(60);
+/// Time that agentd gets to answer.
+const ANSWER: StdDuration = StdDuration::from_secs(5);
+/// Time that agentd gets to come back after a switch, before it counts as gone.
+const COME_BACK: StdDuration = StdDuration::from_secs(20);
+
+/// Carries out one switch.
+#[derive(Debug)]
+pub struct Runner {
+    pub(crate) machine: Machine,
+    pub(crate) manager: Manager,
+    pub(crate) ledger: Ledger,
+    pub(crate) journal: Journal,
+    pub(crate) record: SwitchRecord,
+}
+
+/// How probation ended.
+enum Outcome {
+    Commit,
+    RollBack(String),
+}
+
+impl Runner {
+    /// Takes up a switch where its record stands.
+    ///
+    /// # Errors
+    /// When the record or the ledger cannot be opened, or systemd not reached.
+    pub async fn open(machine: Machine, id: &str) -> Result<Self, SwitchError> {
+        let journal = machine.journal();
+        let record = journal.read(id).map_err(SwitchError::io(format!("the record of switch {id}")))?;
+        let ledger = Ledger::open(&machine.ledger_folder())?;
+        let manager = Manager::connect().await?;
+        Ok(Self { machine, manager, ledger, journal, record })
+    }
+
+    /// Runs to a final state, which is returned.
+    ///
+    /// # Errors
+    /// When not even a rollback could be begun; the dead-man is still there then.
+    pub async fn run(mut self) -> Result<SwitchState, SwitchError> {
+        if self.record.state.is_final() {
+            return Ok(self.record.state);
+        }
+        if self.record.state == SwitchState::RollingBack {
+            let reason = self.record.failure.clone().unwrap_or_default();
+            return self.roll_back(reason).await;
+        }
+        if self.record.state != SwitchState::Pending {
+            self.record.resumes += 1;
+            if self.record.resumes > RESUMES {
+                return self.roll_back("its runner ended too often".to_owned()).await;
+            }
+        }
+        let outcome = match self.forward().await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::RollBack(error.to_string()),
+        };
+        match outcome {
+            Outcome::Commit => match self.commit().await {
+                Ok(()) => Ok(SwitchState::Committed),
+                Err(error) => self.roll_back(format!("it could not be committed: {error}")).await,
+            },
+            Outcome::RollBack(reason) => self.roll_back(reason).await,
+        }
+    }
+
+    async fn forward(&mut self) -> Result<Outcome, SwitchError> {
+        let target = self.target()?;
+        let base = self.base()?;
+        if self.record.state < SwitchState::Activating {
+            self.prepare(&target, base.as_ref()).await?;
+        }
+        if self.record.state == SwitchState::Activating {
+            let report = self.move_units(base.as_ref(), Some(&target)).await?;
+            self.record.activation_ms = Some(report.took_ms);
+            self.record.units = unit_changes(&report);
+            self.record.killed.clone_from(&report.killed);
+            if !report.failures.is_empty() {
+                let words: Vec<String> = report.failures.iter().map(|f| format!("{}: {}", f.unit, f.reason)).collect();
+                return Ok(Outcome::RollBack(words.join("; ")));
+            }
+        }
+        self.probation(base.as_ref(), &target).await
+    }
+
+    /// Roots both generations and arms the dead-man. Nothing that runs is touched before the record says so.
+    async fn prepare(&mut self, target: &StorePath, base: Option<&StorePath>) -> Result<(), SwitchError> {
+        let roots = &self.machine.roots;
+        roots
+            .pin(&format!("switch-{}-target", self.record.id), target)
+            .map_err(SwitchError::io("a root of the new generation"))?;
+        if let Some(base) = base {
+            roots
+                .pin(&format!("switch-{}-base", self.record.id), base)
+                .map_err(SwitchError::io("a root of the old generation"))?;
+        }
+        if !target.as_path().join("manifest.json").is_file() {
+            return Err(SwitchError::Record(format!("{target} is not in the store")));
+        }
+        self.enter(SwitchState::Built);
+        self.arm(target, base).await?;
+        self.enter(SwitchState::Armed);
+        let before = self.manager.snapshot().await?;
+        let failed_units = before.units.iter().filter(|(_, status)| status.active == ActiveState::Failed);
+        self.record.failed_before = failed_units.map(|(unit, _)| unit.clone()).collect();
+        let payload = json!({
+            "switch": self.record.id, "purpose": self.record.purpose, "reason": self.record.reason,
+            "plan": self.record.plan, "base": self.record.base, "target": self.record.target,
+            "ttl": self.record.ttl,
+        });
+        self.ledger.append(osmoda_ledger::Event::new("switch.activating", self.record.actor.clone(), payload)).await?;
+        self.enter(SwitchState::Activating);
+        self.save()
+    }
+
+    /// A timer of systemd's that rolls back although every process of osModa is dead.
+    async fn arm(&self, target: &StorePath, base: Option<&StorePath>) -> Result<(), SwitchError> {
+        let gates = changed_gates(target, base)?;
+        let first_health = gates.iter().map(longest_first_look).max().unwrap_or_default();
+        let after = self.record.activation_timeout.as_std() + first_health + self.record.ttl.as_std() + SLACK;
+        let id = &self.record.id;
+        let command = vec![self.machine.program("osmoda-switch"), "deadman".to_owned(), id.clone()];
+        let mut service = TransientService::new("osModa dead-man: rolls a switch back whose runner is gone", command);
+        service.restart_after = Some(StdDuration::from_secs(1));
+        let name = deadman_name(id);
+        let timer = format!("{name}.timer");
+        // It is there already when a runner before this one got so far.
+        if self.manager.status(&timer).await?.active != ActiveState::Active {
+            self.manager.start_transient_timer(&name, after, &service).await?;
+        }
+        let status = self.manager.status(&timer).await?;
+        if status.active == ActiveState::Active {
+            Ok(())
+        } else {
+            Err(SwitchError::Record(format!("{timer} does not tick: it is {} ({})", status.active, status.sub)))
+        }
+    }
+
+    /// Moves the machine from the units of one generation to those of another.
+    pub(crate) async fn move_units(
+        &self,
+        from: Option<&StorePath>,
+        to: Option<&StorePath>,
+    ) -> Result<ActivationReport, SwitchError> {
+        let read = |path: Option<&StorePath>| match path {
+            Some(path) => Units::read(path.as_path()).map_err(SwitchError::io(format!("the units of {path}"))),
+            None => Ok(Units::default()),
+        };
+        let (old, new) = (read(from)?, read(to)?);
+        let states = self.manager.snapshot().await?;
+        let plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
+        let timeout = self.record.activation_timeout.as_std();
+        activate(&self.manager, plan, timeout, async || {
+            self.machine.set_active(to).map_err(SwitchError::io("the link to the active generation"))
+        })
+        .await
+    }
+
+    async fn probation(&mut self, base: Option<&StorePath>, target: &StorePath) -> Result<Outcome, SwitchError> {
+        if self.record.ttl.is_zero() {
+            return Ok(match self.newly_failed().await? {
+                Some(words) => Outcome::RollBack(words),
+                None => Outcome::Commit,
+            });
+        }
+        let gates = changed_gates(target, base)?;
+        self.record.gates = gates.iter().map(unanswered).collect();
+        self.record.gates.push(GateStatus {
+            object: None,
+            name: MACHINE_GATE.to_owned(),
+            passing: None,
+            answers: 0,
+            message: None,
+        });
+        self.enter(SwitchState::Probation);
+        self.save()?;
+        let mut wake = signal(SignalKind::user_defined1()).map_err(SwitchError::io("SIGUSR1"))?;
+        let mut events = UnitEvents::new(&self.manager).await?;
+        let (_asking, mut answers) = ask_all(&Prober::new(self.manager.clone()), &gates);
+        let began = tokio::time::Instant::now();
+        let mut looks = tokio::time::interval(self.record.interval.as_std().max(StdDuration::from_millis(100)));
+        let mut until: Option<tokio::time::Instant> = None;
+        loop {
+            if let Some(word) = self.journal.requested(&self.record.id) {
+                return Ok(match word.as_str() {
+                    "commit" => Outcome::Commit,
+                    _ => Outcome::RollBack("somebody asked for it".to_owned()),
+                });
+            }
+            let over = async {
+                match until {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let mut news = false;
+            tokio::select! {
+                () = over => {
+                    // The last word has the whole machine.
+                    return Ok(match self.newly_failed().await? {
+                        Some(words) => Outcome::RollBack(words),
+                        None => Outcome::Commit,
+                    });
+                }
+                _ = wake.recv() => {}
+                // With no gate at all only the machine's own is asked, by the timer.
+                Some(answer) = answers.recv(), if !gates.is_empty() => {
+                    let gate = &mut self.record.gates[answer.index];
+                    let passing = match answer.verdict {
+                        Verdict::Open => None,
+                        Verdict::Healthy => Some(true),
+                        Verdict::Unhealthy => Some(false),
+                    };
+                    news = gate.passing != passing;
+                    gate.passing = passing;
+                    gate.answers += 1;
+                    gate.message = answer.message;
+                    if answer.verdict == Verdict::Unhealthy {
+                        let who = gate.object.as_ref().map(ToString::to_string).unwrap_or_default();
+                        let why = gate.message.clone().unwrap_or_default();
+                        return Ok(Outcome::RollBack(format!("{who}: gate `{}`: {why}", gate.name)));
+                    }
+                }
+                event = events.next() => {
+                    let Some(event) = event else {
+                        return Err(SwitchError::Record("the connection to systemd ended".to_owned()));
+                    };
+                    if event.active == ActiveState::Failed && let Some(words) = self.newly_failed().await? {
+                        return Ok(Outcome::RollBack(words));
+                    }
+                }
+                _ = looks.tick() => {
+                    if let Some(words) = self.newly_failed().await? {
+                        return Ok(Outcome::RollBack(words));
+                    }
+                    let answer = self.osmoda_answers().await;
+                    let gate = self.record.gates.last_mut().expect("the machine's own gate is always there");
+                    gate.answers += 1;
+                    gate.message = answer.clone().err();
+                    match answer {
+                        Ok(()) => {
+                            news = gate.passing != Some(true);
+                            gate.passing = Some(true);
+                        }
+                        Err(why) if began.elapsed() > COME_BACK => return Ok(Outcome::RollBack(why)),
+                        Err(_) => {}
+                    }
+                }
+            }
+            if until.is_none() && self.record.gates.iter().all(|gate| gate.passing == Some(true)) {
+                let ttl = self.record.ttl.as_std();
+                until = Some(tokio::time::Instant::now() + ttl);
+                self.record.probation_until =
+                    Timestamp::now().checked_add(SignedDuration::try_from(ttl).unwrap_or_default()).ok();
+                news = true;
+            }
+            if news {
+                self.save()?;
+            }
+        }
+    }
+
+    /// Units that are failed now and were not before the switch, as words.
+    pub(crate) async fn newly_failed(&self) -> Result<Option<String>, SwitchError> {
+        let now = self.manager.snapshot().await?;
+        let ours = |unit: &str| {
+            ["osmoda-probe-", "osmoda-switch-", "osmoda-deadman-"].iter().any(|prefix| unit.starts_with(prefix))
+        };
+        let failed = now.units.iter().filter(|(unit, status)| {
+            status.active == ActiveState::Failed && !self.record.failed_before.contains(unit) && !ours(unit)
+        });
+        let names: Vec<&str> = failed.map(|(unit, _)| unit.as_str()).collect();
+        Ok((!names.is_empty()).then(|| format!("{} failed since the switch began", names.join(", "))))
+    }
+
+    async fn osmoda_answers(&self) -> Result<(), String> {
+        let client = Client::new(self.machine.run.join("agentd.sock")).deadline(ANSWER);
+        client.call::<GetHealth>(&Nothing {}).await.map(drop).map_err(|e| format!("agentd does not answer: {e}"))
+    }
+
+    /// The profile's link is the commit; the record follows it.
+    async fn commit(&mut self) -> Result<(), SwitchError> {
+        let target = self.target()?;
+        let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
+        let number = self.machine.profile.commit(&target).map_err(SwitchError::io("the profile"))?;
+        self.record.number = Some(number);
+        self.record.probation_until = None;
+        if self.record.purpose == SwitchPurpose::Rollback
+            && let Some(left) = self.record.base.clone()
+        {
+            // Otherwise the documents, which still wish it, would bring it back at once.
+            self.quarantine(left, "somebody went back from it".to_owned());
+        } else {
+            let _ = self.machine.quarantine().remove(&self.record.target);
+        }
+        self.enter(SwitchState::Committed);
+        self.save()?;
+        let payload = json!({ "switch": self.record.id, "generation": self.record.target, "number": number,
+            "plan": self.record.plan });
+        note(&self.ledger, "switch.committed", &self.record.actor, payload).await;
+        self.finish().await;
+        Ok(())
+    }
+
+    pub(crate) fn quarantine(&self, path: String, reason: String) {
+        let entry = QuarantineEntry { path, reason, switch: self.record.id.clone(), at: Timestamp::now() };
+        if let Err(error) = self.machine.quarantine().add(entry) {
+            tracing::error!("the generation could not be quarantined: {error}");
+        }
+    }
+
+    /// Disarms and lets go. What cannot be done here does no harm: the dead-man finds a final state.
+    pub(crate) async fn finish(&self) {
+        let id = &self.record.id;
+        for unit in [format!("{}.timer", deadman_name(id))] {
+            if let Err(error) = self.manager.run_job(Verb::Stop, &unit, StdDuration::from_secs(10)).await {
+                tracing::debug!("{unit}: {error}");
+            }
+        }
+        for end in ["base", "target"] {
+            if let Err(error) = self.machine.roots.unpin(&format!("switch-{id}-{end}")) {
+                tracing::warn!("a root could not be removed: {error}");
+            }
+        }
+        self.journal.tidy(id);
+    }
+
+    /// Enters a state in memory; [`Runner::save`] makes it durable.
+    pub(crate) fn enter(&mut self, state: SwitchState) {
+        if self.record.state != state {
+            self.record.state = state;
+            self.record.history.push(Transition { state, at: Timestamp::now() });
+            tracing::info!(switch = self.record.id, "{state}");
+        }
+    }
+
+    pub(crate) fn save(&self) -> Result<(), SwitchError> {
+        self.journal.write(&self.record).map_err(SwitchError::io("the record of the switch"))
+    }
+
+    pub(crate) fn target(&self) -> Result<StorePath, SwitchError> {
+        self.record.target.parse().map_err(|e| SwitchError::Record(format!("{e}")))
+    }
+
+    pub(crate) fn base(&self) -> Result<Option<StorePath>, SwitchError> {
+        let parse = |path: &String| path.parse().map_err(|e| SwitchError::Record(format!("{e}")));
+        self.record.base.as_ref().map(parse).transpose()
+    }
+}
+
+/// What the gate is called that asks about the whole machine.
+const MACHINE_GATE: &str = "osModa answers, and no other unit fails";
+
+/// Gates of the objects that differ between two generations.
+pub(crate) fn changed_gates(target: &StorePath, base: Option<&StorePath>) -> Result<Vec<Gate>, SwitchError> {
+    let read =
+        |path: &StorePath| Manifest::read(path.as_path()).map_err(SwitchError::io("the manifest of a generation"));
+    let new = read(target)?;
+    let old = base.map(read).transpose()?.unwrap_or_default();
+    Ok(new.changed_since(&old).flat_map(|(_, entry)| entry.gates.clone()).collect())
+}
+
+/// How long it may take until a gate has a verdict for the first time.
+pub(crate) fn longest_first_look(gate: &Gate) -> StdDuration {
+    let check = &gate.check;
+    let failures = check.failure_threshold.max(check.success_threshold);
+    check.grace.as_std() + (check.interval.as_std() + check.timeout.as_std()) * failures
+}
+
+fn unit_changes(report: &ActivationReport) -> Vec<UnitChange> {
+    let plan = &report.plan;
+    let verbs = [
+        (UnitVerb::Stop, &plan.stop),
+        (UnitVerb::Reload, &plan.reload),
+        (UnitVerb::Restart, &plan.restart),
+        (UnitVerb::Start, &plan.start),
+        (UnitVerb::Keep, &plan.keep),
+    ];
+    let mut changes: std::collections::BTreeMap<&str, UnitChange> = std::collections::BTreeMap::new();
+    for (verb, steps) in verbs {
+        for step in steps {
+            let verb = if changes.contains_key(step.unit.as_str()) { UnitVerb::Restart } else { verb };
+            let change = UnitChange { unit: step.unit.clone(), verb, reason: step.reason.clone(), object: None };
+            changes.insert(&step.unit, change);
+        }
+    }
+    changes.into_values().collect()
+}

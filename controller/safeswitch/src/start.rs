@@ -1,0 +1,136 @@
+//! Asking for a switch, and for its decision.
+
+use std::time::Duration as StdDuration;
+
+use jiff::Timestamp;
+use osmoda_generation::store_path::StorePath;
+use osmoda_schemas::{
+    object::ContentHash,
+    quantity::Duration,
+    switch::{SwitchPurpose, SwitchRecord, SwitchState, Transition},
+};
+use osmoda_systemd::{Manager, transient::TransientService};
+use uuid::Uuid;
+
+use crate::{Machine, SwitchError, boot_id, short_id};
+
+/// SIGUSR1: the runner looks for a request.
+const WAKE: i32 = 10;
+
+/// What a switch is to do.
+#[derive(Clone, Debug)]
+pub struct SwitchRequest {
+    /// What it is for.
+    pub purpose: SwitchPurpose,
+    /// Who asks.
+    pub actor: String,
+    /// Why, in a line.
+    pub reason: String,
+    /// The plan that it carries out.
+    pub plan: Option<ContentHash>,
+    /// The generation that it leads to; it is in the store, and rooted.
+    pub target: StorePath,
+    /// How long all gates have to pass.
+    pub ttl: Duration,
+    /// Time between two looks at the machine.
+    pub interval: Duration,
+    /// Time that stopping and starting units may take.
+    pub activation_timeout: Duration,
+}
+
+/// Why a switch cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// At most one is in flight.
+    #[error("the switch {0} is still going on")]
+    Busy(String),
+    /// Something else.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
+}
+
+/// How somebody decides a probation early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Keep the new generation.
+    Commit,
+    /// Back to the old one.
+    Rollback,
+}
+
+/// Starts a switch in a unit of its own and returns its id.
+///
+/// # Errors
+/// When another one is in flight, or the unit cannot be started; nothing has happened then.
+pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest) -> Result<String, StartError> {
+    let journal = machine.journal();
+    let lock = journal.lock().map_err(SwitchError::io("the lock of switches"))?;
+    let others = journal.in_flight().map_err(SwitchError::io("the records of switches"))?;
+    if let Some(other) = others.first() {
+        return Err(StartError::Busy(other.id.clone()));
+    }
+    let base = machine.active().map_err(SwitchError::io("the active generation"))?;
+    let id = Uuid::now_v7().to_string();
+    let mut record = SwitchRecord {
+        id: id.clone(),
+        purpose: request.purpose,
+        actor: request.actor,
+        reason: request.reason,
+        plan: request.plan,
+        state: SwitchState::Pending,
+        base: base.map(String::from),
+        target: request.target.into(),
+        ttl: request.ttl,
+        interval: request.interval,
+        activation_timeout: request.activation_timeout,
+        boot: boot_id(),
+        resumes: 0,
+        history: vec![Transition { state: SwitchState::Pending, at: Timestamp::now() }],
+        failed_before: Vec::new(),
+        units: Vec::new(),
+        activation_ms: None,
+        killed: Vec::new(),
+        gates: Vec::new(),
+        probation_until: None,
+        failure: None,
+        number: None,
+    };
+    journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
+    drop(lock);
+    let command = vec![machine.program("osmoda-switch"), "run".to_owned(), id.clone()];
+    let mut runner = TransientService::new(format!("osModa switch {}", short_id(&id)), command);
+    runner.restart_after = Some(StdDuration::from_millis(200));
+    runner.stop_timeout = StdDuration::from_secs(10);
+    if let Err(error) = manager.start_transient(&runner_unit(&id), &runner).await {
+        record.failure = Some(format!("its runner could not be started: {error}"));
+        record.state = SwitchState::RolledBack;
+        record.history.push(Transition { state: SwitchState::RolledBack, at: Timestamp::now() });
+        journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
+        return Err(SwitchError::from(error).into());
+    }
+    Ok(id)
+}
+
+/// Decides a switch early. The runner takes it in when it can; the record shows what came of it.
+///
+/// # Errors
+/// When the request cannot be written or the runner not woken.
+pub async fn decide(machine: &Machine, manager: &Manager, id: &str, decision: Decision) -> Result<(), SwitchError> {
+    let word = match decision {
+        Decision::Commit => "commit",
+        Decision::Rollback => "rollback",
+    };
+    machine.journal().request(id, word).map_err(SwitchError::io("the request to the runner"))?;
+    manager.kill(&runner_unit(id), WAKE).await?;
+    Ok(())
+}
+
+/// The unit that carries a switch out.
+pub(crate) fn runner_unit(id: &str) -> String {
+    format!("osmoda-switch-{}.service", short_id(id))
+}
+
+/// The timer (and service) that undoes a switch whose runner is gone.
+pub(crate) fn deadman_name(id: &str) -> String {
+    format!("osmoda-deadman-{}", short_id(id))
+}
