@@ -86,6 +86,9 @@ pub fn assemble<'a>(rendered: impl IntoIterator<Item = Rendered<'a>>) -> Result<
         for (path, contents) in fragment.etc {
             tree.file(format!("etc/{path}"), contents).map_err(collision)?;
         }
+        for (path, target) in fragment.links {
+            tree.insert(path, Entry::Symlink { target }).map_err(collision)?;
+        }
         aux.extend(fragment.store_objects.into_iter().map(|object| (object.path().clone(), object)));
         let entry = ManifestEntry {
             hash: item.hash,

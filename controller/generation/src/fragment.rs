@@ -32,6 +32,8 @@ pub struct Fragment {
     pub wants: Vec<(String, String)>,
     /// Slices of daemons, by path below `etc/`.
     pub etc: BTreeMap<String, Vec<u8>>,
+    /// Links by path in the generation, with where they point.
+    pub links: BTreeMap<String, String>,
     /// Store paths of their own that units refer to.
     pub store_objects: Vec<StoreObject>,
     /// What a switch that changes the object has to see pass.

@@ -16,6 +16,7 @@ mod roots;
 mod store;
 pub mod store_path;
 pub mod tree;
+pub mod unit;
 mod units;
 
 pub use profile::{Committed, Profile, read_store_link};
