@@ -1,1 +1,6 @@
-//! Watchers and the switch API: the osmoda-watch daemon.
+//! Watchers: checks that are asked for ever, and what mends them. The daemon osmoda-watch also answers for switches.
+
+pub mod ladder;
+mod render;
+
+pub use render::{FOLDER, Slice, Watchers};
