@@ -21,6 +21,7 @@ pub mod config;
 pub mod cron;
 pub mod diagnostics;
 pub mod document;
+pub mod explain;
 pub mod generate;
 pub mod kinds;
 pub mod name;

@@ -1,1 +1,113 @@
-fn main() {}
+//! agentd: reads what is wished, makes it real through SafeSwitch, keeps it so, and says how it is.
+
+mod api;
+mod controller;
+mod events;
+mod follow;
+mod heal;
+mod ingest;
+mod reconcile;
+mod sources;
+mod status;
+mod store;
+mod system;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use osmoda_apps::Apps;
+use osmoda_generation::plan::Renderers;
+use osmoda_ipc::{Metrics, Peers};
+use osmoda_ledger::Ledger;
+use osmoda_mcp::McpServers;
+use osmoda_routines::Routines;
+use osmoda_runtime::WorkQueue;
+use osmoda_safeswitch::Machine;
+use osmoda_systemd::Manager;
+use osmoda_wallets::WalletPolicies;
+use osmoda_watch::Watchers;
+use tokio::sync::Mutex;
+
+use crate::{controller::Controller, ingest::Judge, reconcile::Loop};
+
+/// The controller daemon of osModa.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The socket that it answers at.
+    #[arg(long, default_value = "/run/osmoda/agentd.sock")]
+    socket: PathBuf,
+    /// Where it keeps its state.
+    #[arg(long, default_value = "/var/lib/osmoda")]
+    state_dir: PathBuf,
+    /// Its configuration.
+    #[arg(long, default_value = "/etc/osmoda/agentd.yaml")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    osmoda_ipc::init_logging();
+    let arguments = Arguments::parse();
+    // Two workers: one may be busy with a large plan while the other answers.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let config = osmoda_ipc::read_config(&arguments.config).map_err(|problems| {
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).ok();
+        format!("the configuration cannot be used:\n{}", osmoda_schemas::diagnostics::render(&problems, false, &read))
+    })?;
+    let machine = Machine {
+        run: arguments.socket.parent().map(PathBuf::from).unwrap_or_default(),
+        state: arguments.state_dir,
+        ..Machine::default()
+    };
+    std::fs::create_dir_all(machine.journal().folder())?;
+    let ledger = Ledger::open(&machine.ledger_folder())?;
+    let manager = Manager::connect().await?;
+    let peers = Peers::root_only();
+    peers.set_authors(osmoda_ipc::authors_of(&config));
+    let judge = Judge { backend: config.backend, authors: config.authors.clone(), renderers: renderers() };
+    let (debounce, resync) = (config.debounce.as_std(), config.resync.as_std());
+    let controller = Controller::new(machine.clone(), manager.clone(), ledger, config, judge)?;
+
+    let queue = WorkQueue::new();
+    let changed = follow::nothing_changed();
+    let _documents = follow::documents(controller.roots(), Arc::clone(&changed), queue.clone(), debounce)?;
+    let _switches = follow::switches(machine.journal().folder(), queue.clone())?;
+    let (_ledger, head) = follow::ledger(&machine.ledger_folder())?;
+    let metrics = Metrics::default();
+    let controller = Arc::new(Mutex::new(controller));
+    tokio::spawn(reconcile::follow_units(manager, queue.clone()));
+    let loop_ =
+        Loop { controller: Arc::clone(&controller), queue: queue.clone(), changed, resync, metrics: metrics.clone() };
+    tokio::spawn(loop_.run());
+    let state = api::Api { controller, queue, machine, head };
+    osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket).await?;
+    Ok(())
+}
+
+/// What objects of each kind become in the backend `profile`.
+fn renderers() -> Renderers {
+    Renderers::new(vec![
+        Arc::new(Apps),
+        Arc::new(McpServers),
+        Arc::new(Routines),
+        Arc::new(WalletPolicies),
+        Arc::new(Watchers),
+    ])
+}

@@ -11,12 +11,14 @@ mod peer;
 mod request;
 mod server;
 mod service;
+mod settings;
 
 pub use client::{Client, ClientError};
 pub use metrics::{Counter, Gauge, Metrics};
 pub use peer::{Peer, Peers};
 pub use server::{ServeError, init_logging, serve};
 pub use service::{Call, EventStream, Service, StreamItem};
+pub use settings::{author_uids, authors_of, read_config};
 
 /// Largest body of a request, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;

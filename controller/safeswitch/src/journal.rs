@@ -12,6 +12,8 @@ use rustix::fs::FlockOperation;
 
 /// Finished records that are kept; the ledger remembers the others.
 const KEEP: usize = 200;
+/// Records among which the open one is.
+const LATEST: usize = 4;
 
 /// The folder of records.
 #[derive(Clone, Debug)]
@@ -71,12 +73,12 @@ impl Journal {
         Ok(ids.into_iter().filter_map(read).take(limit).collect())
     }
 
-    /// Records that are not final.
+    /// Records that are not final: of the latest few, for there is at most one, and no other is begun before it ends.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn in_flight(&self) -> io::Result<Vec<SwitchRecord>> {
-        Ok(self.list(KEEP)?.into_iter().filter(|r| !r.state.is_final()).collect())
+        Ok(self.list(LATEST)?.into_iter().filter(|r| !r.state.is_final()).collect())
     }
 
     /// Holds everybody else off until it is dropped.

@@ -106,6 +106,17 @@ impl Machine {
         read_store_link(&self.active_link())
     }
 
+    /// The committed generation before the active one: where a rollback leads.
+    ///
+    /// # Errors
+    /// When the profile cannot be read.
+    pub fn before_active(&self) -> io::Result<Option<StorePath>> {
+        let active = self.active()?;
+        let all = self.profile.list()?;
+        let at = all.iter().position(|c| Some(&c.path) == active.as_ref());
+        Ok(at.and_then(|at| at.checked_sub(1)).map(|before| all[before].path.clone()))
+    }
+
     /// Moves the link to the active generation. It lives in `/run`: a reboot forgets it.
     pub(crate) fn set_active(&self, path: Option<&StorePath>) -> io::Result<()> {
         fs::create_dir_all(&self.run)?;

@@ -266,6 +266,24 @@ impl Manager {
         Ok((result, code, status))
     }
 
+    /// How a service's last run ended, as systemd says it: `success`, `exit-code`, `signal`, `timeout`...
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub async fn service_result(&self, unit: &str) -> Result<String, SystemdError> {
+        let service = self.service(unit).await?;
+        self.call("Result", service.result()).await
+    }
+
+    /// Asks a unit to start and does not wait until it has: for services that are "starting" as long as they work.
+    ///
+    /// # Errors
+    /// When systemd refuses, or does not answer within `timeout`.
+    pub async fn start_no_wait(&self, unit: &str, timeout: Duration) -> Result<(), SystemdError> {
+        let submit = self.systemd.start_unit(unit, "fail");
+        deadline("start", timeout, submit).await?.map(drop).map_err(|e| SystemdError::of_call(format!("start of {unit}"), e))
+    }
+
     /// How often systemd has restarted a service by itself since it was last started by hand.
     ///
     /// # Errors

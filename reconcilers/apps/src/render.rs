@@ -304,9 +304,8 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_and_any_other_dollar_stays() {
-        let text = unit(
-            r#"{"command":["/bin/sh","-c","echo ${HOME} $1 ${runtime} ${files}"],"files":{"a":{"content":"x"}}}"#,
-        );
+        let text =
+            unit(r#"{"command":["/bin/sh","-c","echo ${HOME} $1 ${runtime} ${files}"],"files":{"a":{"content":"x"}}}"#);
         let line = text.lines().find(|l| l.starts_with("ExecStart=")).unwrap();
         let expected = r#"ExecStart=:/bin/sh -c "echo ${HOME} $1 /run/osmoda-app-web /nix/store/"#;
         assert!(line.starts_with(expected), "{line}");

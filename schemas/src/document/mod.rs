@@ -20,7 +20,8 @@ pub use check::{Document, Refusal, read};
 pub use shape::check_against;
 
 /// "did you mean ...?" for the nearest of these names, if one is near.
-pub(crate) fn did_you_mean(text: &str, names: impl Iterator<Item = String>) -> Option<String> {
+#[must_use]
+pub fn did_you_mean(text: &str, names: impl Iterator<Item = String>) -> Option<String> {
     let names: Vec<String> = names.collect();
     shape::did_you_mean(text, names.iter().map(String::as_str))
 }

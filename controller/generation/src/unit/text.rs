@@ -76,8 +76,7 @@ pub(super) fn quoted(word: &str) -> String {
 #[must_use]
 pub fn command_line(words: &[String]) -> String {
     let expand = words.iter().any(|word| word == "$MAINPID");
-    let plain =
-        |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.,:=@+".contains(&b));
+    let plain = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.,:=@+".contains(&b));
     let write = |word: &String| match word.as_str() {
         "$MAINPID" => word.clone(),
         w if plain(w) => w.to_owned(),
@@ -96,7 +95,10 @@ mod tests {
     fn words_are_quoted_only_when_they_need_it() {
         let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         assert_eq!(command_line(&words(&["/bin/a", "-x", "b=c"])), ":/bin/a -x b=c");
-        assert_eq!(command_line(&words(&["/bin/sh", "-c", "echo \"$1\" 100% \\ \n;"])), ":/bin/sh -c \"echo \\\"$1\\\" 100%% \\\\ \\n;\"");
+        assert_eq!(
+            command_line(&words(&["/bin/sh", "-c", "echo \"$1\" 100% \\ \n;"])),
+            ":/bin/sh -c \"echo \\\"$1\\\" 100%% \\\\ \\n;\""
+        );
         assert_eq!(command_line(&words(&["/bin/kill", "-HUP", "$MAINPID", "a$b"])), "/bin/kill -HUP $MAINPID \"a$$b\"");
         assert_eq!(command_line(&words(&["/bin/a", ""])), ":/bin/a \"\"");
     }

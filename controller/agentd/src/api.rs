@@ -1,0 +1,360 @@
+//! What agentd answers on its socket.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use osmoda_generation::store_path::StorePath;
+use osmoda_ipc::{Call, Metrics, Peer, Peers, Service, api_documents};
+use osmoda_ledger::Event;
+use osmoda_runtime::WorkQueue;
+use osmoda_safeswitch::{Machine, SwitchRequest, start};
+use osmoda_schemas::{
+    condition::{ConditionStatus, ConditionType},
+    object::{Object, ObjectRef},
+    operation::Nothing,
+    ops::{
+        agentd::{
+            ApplyAnswer, ApplyRequest, DeleteObject, DiscoverSystem, DocumentFile, GcAnswer, GcRequest, GenerationList,
+            GenerationView, GetEvent, GetObject, GetPlan, GetStatus, ListEvents, ListGenerations, ListObjects,
+            ListObjectsRequest, LoopStatus, ObjectDetail, ObjectId, ObjectList, PlanAnswer, PlanRequest, PostApply,
+            PostGc, PostRollback, QueryAnswer, QuerySystem, RollbackRequest, StreamEvents, SwitchStarted,
+        },
+        common::Accepted,
+    },
+    problem::Problem,
+    switch::SwitchPurpose,
+};
+use serde_json::json;
+use tokio::sync::{Mutex, watch};
+
+use crate::{
+    controller::{ApplyOptions, Controller, Step, StepError, plan_of},
+    events,
+    reconcile::Key,
+    system,
+    world::World,
+};
+
+/// Time that a garbage collection may take.
+const COLLECT: Duration = Duration::from_secs(1800);
+/// Time that taking in and building may take on a large machine.
+const BUILD: Duration = Duration::from_secs(180);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Api {
+    pub controller: Arc<Mutex<Controller>>,
+    pub queue: WorkQueue<Key>,
+    pub machine: Machine,
+    pub head: watch::Receiver<i64>,
+}
+
+/// agentd's service.
+pub fn service(state: Api, peers: Peers, metrics: Metrics) -> Service<Api> {
+    Service::new("agentd", state, peers, metrics)
+        .handle::<ListObjects, _, _>(list_objects)
+        .handle::<GetObject, _, _>(get_object)
+        .handle::<DeleteObject, _, _>(delete_object)
+        .handle_within::<GetPlan, _, _>(BUILD, get_plan)
+        .handle_within::<PostApply, _, _>(BUILD, apply)
+        .handle::<GetStatus, _, _>(status)
+        .handle::<ListGenerations, _, _>(list_generations)
+        .handle::<PostRollback, _, _>(rollback)
+        .handle_within::<PostGc, _, _>(COLLECT, collect_garbage)
+        .handle::<ListEvents, _, _>(
+            |api, _, request| async move { events::list(&api.machine.ledger_folder(), request) },
+        )
+        .handle_stream::<StreamEvents, _, _>(|api, _, request| async move {
+            Ok(events::stream(api.machine.ledger_folder(), request, api.head))
+        })
+        .handle::<GetEvent, _, _>(
+            |api, _, request| async move { events::get(&api.machine.ledger_folder(), &request.id) },
+        )
+        .handle::<QuerySystem, _, _>(|_, _, request| async move {
+            let result = system::query(&request.query, &request.args)?;
+            Ok(QueryAnswer { query: request.query, result })
+        })
+        .handle::<DiscoverSystem, _, _>(|_, _, Nothing {}| async move { Ok(system::discover()) })
+}
+
+async fn list_objects(api: Api, _: Call, request: ListObjectsRequest) -> Result<ObjectList, Problem> {
+    let controller = api.controller.lock().await;
+    let label = request.label.as_ref().map(|label| {
+        label.split_once('=').ok_or_else(|| {
+            Problem::new(422, "invalid-request", format!("`{label}` is no label"))
+                .field("label")
+                .hint("write key=value")
+        })
+    });
+    let label = label.transpose()?;
+    let has_label = |reference: &ObjectRef| {
+        let Some((key, value)) = label else { return true };
+        let admitted = controller.world.admitted().get(reference);
+        let object = admitted.and_then(|a| Object::from_json(&a.canonical).ok());
+        object.is_some_and(|o| o.metadata.labels.get(key).map(String::as_str) == Some(value))
+    };
+    let objects = controller
+        .book
+        .entries()
+        .iter()
+        .filter(|(reference, _)| request.kind.is_none_or(|kind| reference.kind == kind) && has_label(reference))
+        .map(|(_, status)| status.clone())
+        .collect();
+    let problems = controller.world.file_problems().map(|(_, problem)| problem.clone()).collect();
+    Ok(ObjectList { objects, problems })
+}
+
+async fn get_object(api: Api, _: Call, request: ObjectId) -> Result<ObjectDetail, Problem> {
+    let controller = api.controller.lock().await;
+    let reference = ObjectRef::new(request.kind, request.name);
+    let status =
+        controller.book.entries().get(&reference).cloned().ok_or_else(|| no_such_object(&controller, &reference))?;
+    let document = controller.world.admitted().get(&reference).and_then(|a| serde_json::from_str(&a.canonical).ok());
+    let names = controller.base.manifest.objects.get(&reference).map(|e| e.units.clone()).unwrap_or_default();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut units = BTreeMap::new();
+    if !names.is_empty() {
+        let states = controller.manager.statuses(&names).await.map_err(|e| unavailable(&e))?;
+        units = states.units.into_iter().map(|(unit, s)| (unit, format!("{} ({})", s.active, s.sub))).collect();
+    }
+    Ok(ObjectDetail { status, document, units })
+}
+
+fn no_such_object(controller: &Controller, reference: &ObjectRef) -> Problem {
+    let problem = Problem::new(404, "no-such-object", format!("there is no {reference}"));
+    let names = controller.book.entries().keys().filter(|r| r.kind == reference.kind).map(ToString::to_string);
+    match osmoda_schemas::document::did_you_mean(&reference.to_string(), names) {
+        Some(hint) => problem.hint(hint),
+        None => problem.hint("`osmoda get` lists what there is"),
+    }
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Problem {
+    Problem::new(503, "systemd-unavailable", error.to_string())
+}
+
+async fn delete_object(api: Api, call: Call, request: ObjectId) -> Result<Accepted, Problem> {
+    let reference = ObjectRef::new(request.kind, request.name);
+    let answer = api_documents::remove(&api.machine.state, &reference, call.peer.author())?;
+    api.queue.add(Key::Documents, "delete", Duration::ZERO);
+    Ok(answer)
+}
+
+async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnswer, Problem> {
+    let mut controller = api.controller.lock().await;
+    controller.admit(None, false).await.map_err(|e| e.problem())?;
+    if request.documents.is_empty() {
+        let plan = controller.plan().map_err(|e| StepError::from(e).problem())?;
+        let held = controller.world.held().iter().cloned().collect();
+        return Ok(PlanAnswer { plan, problems: controller.problems(), held });
+    }
+    let trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
+    let plan = plan_of(&controller.base, &trial, &controller.judge).map_err(|e| StepError::from(e).problem())?;
+    Ok(PlanAnswer { plan, problems: controller.problems(), held: Vec::new() })
+}
+
+/// The world as it would be with these documents. Refuses all of them when one is not valid.
+fn trial(controller: &Controller, documents: &[DocumentFile], peer: Peer, machine: &Machine) -> Result<World, Problem> {
+    let mut world = controller.world.clone();
+    let mut changes = Vec::new();
+    let mut mine = BTreeSet::new();
+    let mut problems = Vec::new();
+    for file in documents {
+        let entry = controller.judge.text(Path::new(&file.file), peer.author(), file.text.as_bytes());
+        problems.extend(entry.refused.iter().flat_map(|refused| refused.problems.clone()));
+        mine.extend(entry.definitions.iter().map(|d| d.reference.clone()));
+        if controller.roots().iter().any(|root| Path::new(&file.file).starts_with(root)) {
+            changes.push((PathBuf::from(&file.file), Some(entry)));
+            continue;
+        }
+        // Each object goes to a file of its own, as it will when it is taken in.
+        for definition in entry.definitions {
+            let path = api_documents::file_of(&machine.state, &definition.reference);
+            let entry =
+                crate::world::FileEntry { author: entry.author, definitions: vec![definition], refused: Vec::new() };
+            changes.push((path, Some(entry)));
+        }
+    }
+    if problems.is_empty() {
+        world.update(changes, false, None);
+        problems.extend(mine.iter().flat_map(|reference| world.problems().get(reference).cloned().unwrap_or_default()));
+    }
+    let mut problems = problems.into_iter();
+    match problems.next() {
+        None => Ok(world),
+        Some(mut first) => {
+            first.errors = problems.collect();
+            Err(first)
+        }
+    }
+}
+
+async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswer, Problem> {
+    if call.peer.uid != 0 && (request.accept_mass_delete || request.clear_quarantine) {
+        let problem = Problem::new(403, "guard-override", "only root may override a guard");
+        return Err(problem.hint("ask the machine's owner"));
+    }
+    let mut controller = api.controller.lock().await;
+    let failed = |e: StepError| e.problem();
+    controller.admit(None, request.accept_mass_delete).await.map_err(failed)?;
+    let mut written = BTreeSet::new();
+    if !request.documents.is_empty() {
+        trial(&controller, &request.documents, call.peer, &api.machine)?;
+        for file in &request.documents {
+            if controller.roots().iter().any(|root| Path::new(&file.file).starts_with(root)) {
+                continue;
+            }
+            for document in osmoda_schemas::document::read(Path::new(&file.file), file.text.as_bytes()) {
+                if let Ok(object) = document.result {
+                    api_documents::put(&api.machine.state, &object, call.peer.author())?;
+                    written.insert(api_documents::file_of(&api.machine.state, &object.reference()));
+                }
+            }
+        }
+        controller.admit(Some(&written), true).await.map_err(failed)?;
+    }
+    let options = ApplyOptions {
+        actor: call.peer.actor(),
+        plan: request.plan,
+        ttl: request.ttl,
+        clear_quarantine: request.clear_quarantine,
+    };
+    let (plan, step) = controller.converge(Some(&options)).await.map_err(failed)?;
+    let problems = controller.problems();
+    match step {
+        Step::Switching(id) => {
+            let ours = controller.switch.as_deref() == Some(&*id)
+                && api.machine.journal().read(&id).is_ok_and(|record| record.plan == Some(plan.id));
+            if !ours {
+                // It is taken in, and follows when the one that goes on is over.
+                return Err(Problem::new(409, "switch-in-flight", format!("the switch {id} is still going on"))
+                    .hint("the documents are taken in; they follow when it is over"));
+            }
+            Ok(ApplyAnswer { plan, switch: Some(id), problems })
+        }
+        Step::Settled => match controller.holding.clone() {
+            Some((code @ ("plan-changed" | "quarantined" | "held"), message)) => {
+                let hint = match code {
+                    "plan-changed" => "look at `osmoda diff` again",
+                    "quarantined" => "change a document, or say --clear-quarantine",
+                    _ => "bring the documents back, or say --accept-mass-delete",
+                };
+                Err(Problem::new(409, code, message).hint(hint))
+            }
+            _ => Ok(ApplyAnswer { plan, switch: None, problems }),
+        },
+    }
+}
+
+async fn status(api: Api, _: Call, Nothing {}: Nothing) -> Result<LoopStatus, Problem> {
+    let controller = api.controller.lock().await;
+    let switch = controller.in_flight().map_err(|e| e.problem())?;
+    let (state, message) = match (&switch, &controller.holding) {
+        (Some(_), _) => ("switching", String::new()),
+        (None, Some((state, message))) => (*state, message.clone()),
+        (None, None) => ("idle", String::new()),
+    };
+    let is_degraded = |s: &&osmoda_schemas::condition::ObjectStatus| {
+        s.condition(ConditionType::Degraded).is_some_and(|c| c.status == ConditionStatus::True)
+    };
+    let quarantined = api.machine.quarantine().list().unwrap_or_default();
+    Ok(LoopStatus {
+        state: state.to_owned(),
+        message,
+        objects: controller.world.admitted().len(),
+        refused: controller.world.problems().len(),
+        held: controller.world.held().len(),
+        degraded: controller.book.entries().values().filter(is_degraded).count(),
+        active: controller.base.path.as_ref().map(ToString::to_string),
+        boot_default: api.machine.profile.current().ok().flatten().map(|c| c.number),
+        switch,
+        quarantined: quarantined.into_iter().map(|entry| entry.path).collect(),
+        ledger_head: Some(*api.head.borrow()).filter(|id| *id > 0),
+        problems: controller.problems(),
+    })
+}
+
+async fn list_generations(api: Api, _: Call, Nothing {}: Nothing) -> Result<GenerationList, Problem> {
+    let failed = |e: std::io::Error| StepError::from(e).problem();
+    let all = api.machine.profile.list().map_err(failed)?;
+    let current = api.machine.profile.current().map_err(failed)?.map(|c| c.number);
+    let active = api.machine.active().map_err(failed)?;
+    let view = |c: osmoda_generation::Committed| GenerationView {
+        number: c.number,
+        created: Timestamp::try_from(c.created).unwrap_or_default(),
+        boot_default: Some(c.number) == current,
+        active: Some(&c.path) == active.as_ref(),
+        objects: osmoda_generation::manifest::Manifest::read(c.path.as_path()).map_or(0, |m| m.objects.len()),
+        path: c.path.into(),
+    };
+    Ok(GenerationList { generations: all.into_iter().map(view).collect() })
+}
+
+async fn rollback(api: Api, call: Call, request: RollbackRequest) -> Result<SwitchStarted, Problem> {
+    let mut controller = api.controller.lock().await;
+    let failed = |e: std::io::Error| StepError::from(e).problem();
+    let all = api.machine.profile.list().map_err(failed)?;
+    let active = api.machine.active().map_err(failed)?;
+    let target: Option<StorePath> = match request.generation {
+        Some(number) => all.iter().find(|c| c.number == number).map(|c| c.path.clone()),
+        None => api.machine.before_active().map_err(failed)?,
+    };
+    let Some(target) = target else {
+        let detail = match request.generation {
+            Some(number) => format!("there is no generation {number}"),
+            None => "there is no generation before the active one".to_owned(),
+        };
+        return Err(Problem::new(404, "no-such-generation", detail).hint("`osmoda generations` lists them"));
+    };
+    if Some(&target) == active.as_ref() {
+        return Err(Problem::new(409, "already-active", "that generation is active already"));
+    }
+    let settings = controller.config.safe_switch.clone();
+    let request = SwitchRequest {
+        purpose: SwitchPurpose::Rollback,
+        actor: call.peer.actor(),
+        reason: "osmoda rollback".to_owned(),
+        plan: None,
+        target,
+        ttl: settings.ttl,
+        interval: settings.interval,
+        activation_timeout: settings.activation_timeout,
+    };
+    let id = start(&api.machine, &controller.manager, request).await.map_err(|e| StepError::from(e).problem())?;
+    controller.switch = Some(id.clone());
+    Ok(SwitchStarted { switch: id })
+}
+
+async fn collect_garbage(api: Api, call: Call, request: GcRequest) -> Result<GcAnswer, Problem> {
+    if request.keep == 0 {
+        return Err(Problem::new(422, "invalid-request", "at least one generation is kept").field("keep"));
+    }
+    let failed = |e: std::io::Error| StepError::from(e).problem();
+    let (ledger, in_flight) = {
+        let controller = api.controller.lock().await;
+        (controller.ledger.clone(), controller.in_flight().map_err(|e| e.problem())?)
+    };
+    if let Some(id) = in_flight {
+        return Err(Problem::new(409, "switch-in-flight", format!("the switch {id} is still going on")));
+    }
+    let mut needed: BTreeSet<StorePath> = api.machine.active().map_err(failed)?.into_iter().collect();
+    needed.extend(api.machine.roots.list().map_err(failed)?.into_iter().map(|(_, path)| path));
+    // The way back from the active one always stays open.
+    let all = api.machine.profile.list().map_err(failed)?;
+    if let Some(at) = all.iter().position(|c| needed.contains(&c.path)).and_then(|at| at.checked_sub(1)) {
+        needed.insert(all[at].path.clone());
+    }
+    let recorded = |e: osmoda_ledger::LedgerError| StepError::from(e).problem();
+    let intent = Event::new("gc.starting", call.peer.actor(), json!({ "keep": request.keep }));
+    ledger.append(intent).await.map_err(recorded)?;
+    let removed = api.machine.profile.prune(request.keep, &needed).map_err(failed)?;
+    let summary = api.machine.store.collect_garbage().await.map_err(|e| StepError::from(e).problem())?;
+    let outcome = Event::new("gc.done", call.peer.actor(), json!({ "removed": removed, "summary": summary }));
+    ledger.append(outcome).await.map_err(recorded)?;
+    Ok(GcAnswer { removed, summary })
+}

@@ -1,0 +1,494 @@
+//! The controller's state, and the steps of a change: admit, plan, build, switch.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use jiff::Timestamp;
+use osmoda_generation::{
+    assemble::{AssembleError, Generation, Rendered, assemble},
+    plan::{Base, PlanError, Wish, plan},
+    store_path::StorePath,
+};
+use osmoda_ledger::{Event, Ledger};
+use osmoda_safeswitch::{Machine, StartError, SwitchRequest, start};
+use osmoda_schemas::{
+    condition::{ConditionStatus, ConditionType},
+    config::Config,
+    object::ObjectRef,
+    plan::Plan,
+    problem::Problem,
+    quantity::Duration,
+    switch::{SwitchPurpose, SwitchRecord, SwitchState},
+};
+use osmoda_systemd::Manager;
+use serde_json::json;
+
+use crate::{
+    ingest::Judge,
+    sources::{Scan, Sources},
+    status::StatusBook,
+    store::Store,
+    world::{FileEntry, MassDelete, Update, World},
+};
+
+/// Name of the root that keeps what is being built.
+const NEXT: &str = "next";
+
+/// All that agentd knows and talks to.
+#[derive(Debug)]
+pub struct Controller {
+    pub(crate) machine: Machine,
+    pub(crate) manager: Manager,
+    pub(crate) ledger: Ledger,
+    pub(crate) config: Config,
+    pub(crate) judge: Judge,
+    pub(crate) world: World,
+    pub(crate) book: StatusBook,
+    pub(crate) base: Base,
+    store: Store,
+    sources: Sources,
+    /// Admitted, but not durable yet: nothing is done about it before it is.
+    unsaved: Update,
+    source_problems: Vec<Problem>,
+    /// The first scan has to look at every object, whatever changed.
+    fresh: bool,
+    /// Why nothing is done although something is wished, as (state, message).
+    pub(crate) holding: Option<(&'static str, String)>,
+    /// The switch that was started last, until its end was seen.
+    pub(crate) switch: Option<String>,
+}
+
+/// What the loop does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Everything is as it is wished, or is held until something happens.
+    Settled,
+    /// A switch goes on; its record tells when it is over.
+    Switching(String),
+}
+
+/// Why a step failed. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// What is admitted cannot be made durable.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] osmoda_ledger::LedgerError),
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Two objects render the same file.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// The Nix store does not take the generation.
+    #[error(transparent)]
+    Nix(#[from] osmoda_generation::StoreError),
+    /// A file or link of ours.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The switch cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl StepError {
+    /// As the one error body.
+    pub fn problem(&self) -> Problem {
+        let (status, code, hint) = match self {
+            Self::Store(_) => {
+                (507, "state-not-writable", "is the disk full, or read-only? `osmoda doctor` looks into it")
+            }
+            Self::Ledger(_) => (507, "ledger-not-writable", "nothing is changed that cannot be recorded"),
+            Self::Plan(_) | Self::Assemble(_) => (422, "not-renderable", "`osmoda validate` shows which document"),
+            Self::Nix(osmoda_generation::StoreError::Missing(_)) => {
+                (503, "nix-missing", "install Nix: `apt install nix-bin`")
+            }
+            Self::Nix(_) => (503, "nix-store-failed", "`osmoda doctor` looks into it"),
+            Self::Io(_) => (500, "machine-not-writable", "is the disk full, or read-only?"),
+            Self::Start(StartError::Busy(_)) => (409, "switch-in-flight", "wait for it: `osmoda history`"),
+            Self::Start(_) => (503, "switch-not-started", "`osmoda doctor` looks into it"),
+        };
+        Problem::new(status, code, self.to_string()).hint(hint)
+    }
+}
+
+/// How an apply differs from what the loop does by itself.
+#[derive(Clone, Debug, Default)]
+pub struct ApplyOptions {
+    pub actor: String,
+    pub plan: Option<String>,
+    pub ttl: Option<Duration>,
+    pub clear_quarantine: bool,
+}
+
+impl Controller {
+    /// A controller that has looked at nothing yet.
+    ///
+    /// # Errors
+    /// When its state cannot be read.
+    pub fn new(
+        machine: Machine,
+        manager: Manager,
+        ledger: Ledger,
+        config: Config,
+        judge: Judge,
+    ) -> Result<Self, StepError> {
+        let store = Store::open(&machine.state.join("state.db"))?;
+        let world = World::restored(store.load()?);
+        let roots = config.source_paths();
+        let existed = roots
+            .iter()
+            .filter(|root| world.admitted().values().any(|admitted| admitted.file.starts_with(root)))
+            .cloned()
+            .collect::<Vec<PathBuf>>();
+        for root in roots.iter().filter(|root| root.starts_with(&machine.state) && !existed.contains(root)) {
+            std::fs::create_dir_all(root)?;
+        }
+        let sources = Sources::new(roots, existed);
+        let book = StatusBook::open(machine.state.join("status"));
+        let base = read_base(&machine)?;
+        Ok(Self {
+            machine,
+            manager,
+            ledger,
+            config,
+            judge,
+            world,
+            book,
+            base,
+            store,
+            sources,
+            unsaved: Update::default(),
+            source_problems: Vec::new(),
+            fresh: true,
+            holding: None,
+            switch: None,
+        })
+    }
+
+    /// Folders of documents.
+    pub fn roots(&self) -> &[PathBuf] {
+        self.sources.roots()
+    }
+
+    /// Takes in what changed in the folders: these paths, or everything.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; nothing is done about it then.
+    pub async fn admit(
+        &mut self,
+        paths: Option<&BTreeSet<PathBuf>>,
+        accept_mass_delete: bool,
+    ) -> Result<(), StepError> {
+        let everything = paths.is_none() || self.fresh;
+        let scan = match paths {
+            Some(paths) if !self.fresh => self.sources.scan_paths(paths),
+            _ => self.sources.scan_all(),
+        };
+        let Scan { changes, problems } = scan;
+        if everything || !problems.is_empty() {
+            self.source_problems = problems;
+        }
+        let entries = self.read_changes(changes);
+        // A folder that cannot be read says nothing about what it held: nothing of it is deleted (invariant 10).
+        let guard = (!accept_mass_delete)
+            .then_some(MassDelete { share: self.config.mass_delete.share, minimum: self.config.mass_delete.minimum });
+        let blind = !self.source_problems.is_empty();
+        let update = self.world.update(entries, self.fresh && !blind, guard);
+        self.fresh &= blind;
+        merge(&mut self.unsaved, update);
+        self.save().await
+    }
+
+    /// Reads changed files, on two threads when there are many.
+    fn read_changes(
+        &self,
+        changes: BTreeMap<PathBuf, crate::sources::FileChange>,
+    ) -> Vec<(PathBuf, Option<FileEntry>)> {
+        let rules = &self.judge;
+        let judge = |(path, change): (PathBuf, crate::sources::FileChange)| {
+            let entry = rules.file(&path, change);
+            (path, entry)
+        };
+        if changes.len() < 64 {
+            return changes.into_iter().map(judge).collect();
+        }
+        let mut first: Vec<_> = changes.into_iter().collect();
+        let second = first.split_off(first.len() / 2);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| second.into_iter().map(judge).collect::<Vec<_>>());
+            let mut entries: Vec<_> = first.into_iter().map(judge).collect();
+            entries.extend(other.join().expect("reading documents does not panic"));
+            entries
+        })
+    }
+
+    /// What is admitted is recorded, made durable, and said in the status files, in that order.
+    async fn save(&mut self) -> Result<(), StepError> {
+        let update = self.unsaved.clone();
+        let events = self.events_of(&update);
+        for batch in events.chunks(1000) {
+            self.ledger.append_all(batch.to_vec()).await?;
+        }
+        self.store.save(&self.world, &update)?;
+        self.unsaved = Update::default();
+        let now = Timestamp::now();
+        let held: Vec<ObjectRef> = self.world.held().iter().cloned().collect();
+        for reference in update.admitted.iter().chain(&update.judged).chain(&held) {
+            if self.world.admitted().contains_key(reference) || self.world.problems().contains_key(reference) {
+                self.book.accept(&self.world, reference, now);
+            }
+        }
+        self.book.retain_known(&self.world);
+        self.book.write_files()?;
+        Ok(())
+    }
+
+    fn events_of(&self, update: &Update) -> Vec<Event> {
+        let mut events = Vec::new();
+        for reference in &update.admitted {
+            let Some(admitted) = self.world.admitted().get(reference) else { continue };
+            let payload = json!({
+                "object": reference, "hash": admitted.hash, "generation": admitted.generation,
+                "source": admitted.position(),
+            });
+            events.push(Event::new("document.admitted", admitted.author.to_string(), payload));
+        }
+        for reference in &update.deleted {
+            events.push(Event::new("document.deleted", "agentd", json!({ "object": reference })));
+        }
+        for reference in &update.judged {
+            let Some(problem) = self.world.problems().get(reference).and_then(|p| p.first()) else { continue };
+            let payload = json!({ "object": reference, "code": problem.code, "detail": problem.detail,
+                "field": problem.field, "source": problem.source });
+            events.push(Event::new("document.refused", "agentd", payload));
+        }
+        events
+    }
+
+    /// What stands between the active generation and the documents.
+    ///
+    /// # Errors
+    /// When an object cannot be rendered, or the active generation not read.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        plan_of(&self.base, &self.world, &self.judge)
+    }
+
+    /// Problems of all documents that are not in force as they are written.
+    pub fn problems(&self) -> Vec<Problem> {
+        let of_files = self.world.file_problems().map(|(_, problem)| problem.clone());
+        let of_objects = self.world.problems().values().flatten().cloned();
+        self.source_problems.iter().cloned().chain(of_files).chain(of_objects).collect()
+    }
+
+    /// Makes the documents real, as far as that is not held back.
+    ///
+    /// # Errors
+    /// When a step fails; what runs is as it was.
+    pub async fn converge(&mut self, apply: Option<&ApplyOptions>) -> Result<(Plan, Step), StepError> {
+        self.holding = None;
+        if let Some(id) = self.in_flight()? {
+            return Ok((self.plan()?, Step::Switching(id)));
+        }
+        self.base_follows()?;
+        let plan = self.plan()?;
+        if let Some(wanted) = apply.and_then(|a| a.plan.as_ref()).filter(|id| **id != plan.id.to_string()) {
+            let message = format!("the plan is {} now, not {wanted}", plan.id);
+            self.holding = Some(("plan-changed", message));
+            return Ok((plan, Step::Settled));
+        }
+        if !self.world.held().is_empty() {
+            let message = format!(
+                "{} of {} documents are gone at once; accept with `osmoda apply --accept-mass-delete`, or bring them back",
+                self.world.held().len(),
+                self.world.admitted().len()
+            );
+            self.holding = Some(("held", message));
+        }
+        if plan.is_empty() && self.base.path.is_some() || plan.is_empty() && self.world.admitted().is_empty() {
+            self.settle_statuses();
+            return Ok((plan, Step::Settled));
+        }
+        if apply.is_none() && self.config.reconcile == osmoda_schemas::config::Reconcile::Manual {
+            self.holding = Some(("manual", "changes wait for `osmoda apply`".to_owned()));
+            return Ok((plan, Step::Settled));
+        }
+        let generation = self.build()?;
+        let path = generation.path().clone();
+        let quarantine = self.machine.quarantine();
+        if apply.is_some_and(|a| a.clear_quarantine) {
+            quarantine.remove(path.as_str())?;
+        }
+        if let Some(entry) = quarantine.get(path.as_str())? {
+            let message = format!(
+                "this state was rolled back ({}); change a document, or say `osmoda apply --clear-quarantine`",
+                entry.reason
+            );
+            self.holding = Some(("quarantined", message));
+            self.mark_changed(&plan, "RolledBack", &entry.reason);
+            return Ok((plan, Step::Settled));
+        }
+        // The root comes first: a garbage collection at any instant finds it.
+        self.machine.roots.pin(NEXT, &path)?;
+        self.machine.store.add(&generation).await?;
+        let request = self.request(&plan, &generation, apply);
+        let id = start(&self.machine, &self.manager, request).await?;
+        self.switch = Some(id.clone());
+        Ok((plan, Step::Switching(id)))
+    }
+
+    fn build(&self) -> Result<Generation, StepError> {
+        let mut rendered = Vec::with_capacity(self.world.admitted().len());
+        for (reference, admitted) in self.world.admitted() {
+            rendered.push(Rendered {
+                reference,
+                canonical: &admitted.canonical,
+                hash: admitted.hash,
+                author: admitted.author,
+                fragment: self.judge.renderers.render_canonical(reference, &admitted.canonical)?,
+            });
+        }
+        Ok(assemble(rendered)?)
+    }
+
+    fn request(&self, plan: &Plan, generation: &Generation, apply: Option<&ApplyOptions>) -> SwitchRequest {
+        let settings = &self.config.safe_switch;
+        let default = settings.ttl;
+        let longest = generation
+            .manifest
+            .changed_since(&self.base.manifest)
+            .filter(|(_, entry)| !entry.gates.is_empty())
+            .map(|(_, entry)| entry.probation.unwrap_or(default))
+            .max();
+        // A change that touches no unit has nothing to prove.
+        let own = if plan.body.units.is_empty() { Duration::default() } else { longest.unwrap_or(default) };
+        let changes = &plan.body.objects;
+        let names: Vec<String> = changes.iter().take(3).map(|c| c.object.to_string()).collect();
+        let more = if changes.len() > 3 { format!(" and {} more", changes.len() - 3) } else { String::new() };
+        SwitchRequest {
+            purpose: SwitchPurpose::Apply,
+            actor: apply.map_or_else(|| "agentd".to_owned(), |a| a.actor.clone()),
+            reason: format!("{}{more}", names.join(", ")),
+            plan: Some(plan.id),
+            target: generation.path().clone(),
+            ttl: apply.and_then(|a| a.ttl).unwrap_or(own),
+            interval: settings.interval,
+            activation_timeout: settings.activation_timeout,
+        }
+    }
+
+    /// The switch that is not over yet.
+    pub fn in_flight(&self) -> Result<Option<String>, StepError> {
+        // The one that we started is the one, most of the time.
+        if let Some(id) = &self.switch
+            && let Ok(record) = self.machine.journal().read(id)
+            && !record.state.is_final()
+        {
+            return Ok(Some(id.clone()));
+        }
+        Ok(self.machine.journal().in_flight()?.first().map(|record| record.id.clone()))
+    }
+
+    /// Looks whether the switch that was started last is over, and says in the statuses how it ended.
+    ///
+    /// # Errors
+    /// When records or statuses cannot be read or written.
+    pub fn look_at_switch(&mut self) -> Result<Option<SwitchRecord>, StepError> {
+        let Some(id) = self.switch.clone() else { return Ok(None) };
+        let record = self.machine.journal().read(&id)?;
+        if !record.state.is_final() {
+            return Ok(None);
+        }
+        self.switch = None;
+        self.base_follows()?;
+        if record.state != SwitchState::Committed && record.purpose == SwitchPurpose::Apply {
+            let plan = self.plan()?;
+            self.mark_changed(&plan, "RolledBack", record.failure.as_deref().unwrap_or_default());
+        }
+        self.machine.roots.unpin(NEXT)?;
+        self.settle_statuses();
+        Ok(Some(record))
+    }
+
+    fn base_follows(&mut self) -> Result<(), StepError> {
+        if self.machine.active()? != self.base.path {
+            self.base = read_base(&self.machine)?;
+        }
+        Ok(())
+    }
+
+    /// Says of every object whether what is wished of it is active.
+    pub(crate) fn settle_statuses(&mut self) {
+        let now = Timestamp::now();
+        let number = self.machine.profile.current().ok().flatten().map(|c| c.number.to_string());
+        let path = self.base.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        for (reference, admitted) in self.world.admitted() {
+            let active = self.base.manifest.objects.get(reference).is_some_and(|entry| entry.hash == admitted.hash);
+            if !active {
+                continue;
+            }
+            let known = self.book.entries().get(reference).is_some_and(|status| {
+                let is = |kind| {
+                    let condition = status.condition(kind);
+                    condition.is_some_and(|c| {
+                        c.status == ConditionStatus::True && c.observed_generation == status.generation
+                    })
+                };
+                is(ConditionType::Built) && is(ConditionType::Active) && status.active_in.as_deref() == Some(&*path)
+            });
+            if known {
+                continue;
+            }
+            let message = number.as_ref().map(|n| format!("in generation {n}")).unwrap_or_default();
+            self.book.edit(reference, |status| {
+                status.set(ConditionType::Built, ConditionStatus::True, "InStore", "", now);
+                status.set(ConditionType::Active, ConditionStatus::True, "Switched", message, now);
+                status.active_in = Some(path.clone());
+            });
+        }
+        if let Err(error) = self.book.write_files() {
+            tracing::error!("status files: {error}");
+        }
+    }
+
+    fn mark_changed(&mut self, plan: &Plan, reason: &str, message: &str) {
+        let now = Timestamp::now();
+        for change in &plan.body.objects {
+            self.book.edit(&change.object, |status| {
+                status.set(ConditionType::Active, ConditionStatus::False, reason, message, now);
+                status.last_error = Some(Problem::new(409, "rolled-back", message));
+            });
+        }
+        if let Err(error) = self.book.write_files() {
+            tracing::error!("status files: {error}");
+        }
+    }
+}
+
+/// What a plan is between a generation and a world.
+pub fn plan_of(base: &Base, world: &World, judge: &Judge) -> Result<Plan, PlanError> {
+    let wishes = world.admitted().iter().map(|(reference, admitted)| Wish {
+        reference,
+        canonical: &admitted.canonical,
+        hash: admitted.hash,
+        author: admitted.author,
+    });
+    plan(base, wishes, &judge.renderers)
+}
+
+fn read_base(machine: &Machine) -> Result<Base, std::io::Error> {
+    let path: Option<StorePath> = machine.active()?;
+    path.map_or_else(|| Ok(Base::default()), Base::read)
+}
+
+fn merge(into: &mut Update, update: Update) {
+    into.deleted.retain(|reference| !update.admitted.contains(reference));
+    into.admitted.retain(|reference| !update.deleted.contains(reference));
+    into.admitted.extend(update.admitted);
+    into.deleted.extend(update.deleted);
+    into.judged.extend(update.judged);
+}

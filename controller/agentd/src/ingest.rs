@@ -1,0 +1,127 @@
+//! From a file to what it defines: read, checked against the rules of one object, allowed to its author, rendered once.
+
+use std::path::Path;
+
+use osmoda_generation::{fragment::RenderError, plan::Renderers};
+use osmoda_schemas::{
+    authors::{AuthorRule, authorize},
+    document::{self, Document},
+    object::{Author, Object, Spec},
+    problem::Problem,
+    rules::{Backend, Violation, check_object, facts},
+};
+
+use crate::{
+    sources::FileChange,
+    world::{Definition, FileEntry, Refused},
+};
+
+/// What documents are judged by.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    /// Where generations are to run.
+    pub backend: Backend,
+    /// What users other than root may wish; uids only.
+    pub authors: Vec<AuthorRule>,
+    /// What objects are rendered by.
+    pub renderers: Renderers,
+}
+
+impl Judge {
+    /// What a file says now; none when it is gone.
+    #[must_use]
+    pub fn file(&self, path: &Path, change: FileChange) -> Option<FileEntry> {
+        match change {
+            FileChange::Gone => None,
+            FileChange::Unreadable { author, problem } => {
+                let refused = Refused { reference: None, problems: vec![*problem] };
+                Some(FileEntry { author, definitions: Vec::new(), refused: vec![refused] })
+            }
+            FileChange::Read { author, bytes } => Some(self.text(path, author, &bytes)),
+        }
+    }
+
+    /// What a text says.
+    #[must_use]
+    pub fn text(&self, path: &Path, author: Author, bytes: &[u8]) -> FileEntry {
+        let mut entry = FileEntry { author, definitions: Vec::new(), refused: Vec::new() };
+        for mut document in document::read(path, bytes) {
+            match std::mem::replace(&mut document.result, Err(nothing())) {
+                Ok(object) => match self.object(&document, &object, author) {
+                    Ok(definition) => entry.definitions.push(definition),
+                    Err(problems) => {
+                        entry.refused.push(Refused { reference: Some(object.reference()), problems });
+                    }
+                },
+                Err(refusal) => {
+                    entry.refused.push(Refused { reference: refusal.reference, problems: refusal.problems });
+                }
+            }
+        }
+        entry
+    }
+
+    fn object(&self, document: &Document, object: &Object, author: Author) -> Result<Definition, Vec<Problem>> {
+        let mut broken = check_object(object, self.backend);
+        broken.extend(authorize(author, object, &self.authors).err());
+        broken.extend(missing_package(object));
+        // What cannot be rendered is told now, with its place, and keeps nobody else back.
+        if broken.is_empty()
+            && let Err(error) = self.renderers.render(object)
+        {
+            broken.push(render_violation(&error));
+        }
+        if !broken.is_empty() {
+            let at = |violation: Violation| {
+                let field = violation.field.clone();
+                document.at_field(&field, violation.into_problem())
+            };
+            return Err(broken.into_iter().map(at).collect());
+        }
+        let canonical = object.canonical_json();
+        Ok(Definition {
+            reference: object.reference(),
+            hash: osmoda_schemas::object::ContentHash::of(&canonical),
+            canonical: canonical.into(),
+            facts: facts(object).into(),
+            line: document.position.line,
+            column: document.position.column,
+        })
+    }
+}
+
+/// Stands in for a result that was taken out.
+fn nothing() -> document::Refusal {
+    document::Refusal { reference: None, problems: Vec::new() }
+}
+
+/// A generation that names a store path which is not there could not be added to the store, with all that is in it.
+fn missing_package(object: &Object) -> Option<Violation> {
+    let package = match &object.spec {
+        Spec::App(app) => app.package.as_deref(),
+        Spec::McpServer(server) => server.package.as_deref(),
+        _ => None,
+    }?;
+    (package.starts_with('/') && !Path::new(package).exists()).then(|| {
+        Violation::new(
+            "package-not-in-store",
+            "spec.package",
+            format!("{package} is not in the Nix store of this machine"),
+            "build or copy it first, such as with `nix copy`; then save the document again",
+        )
+    })
+}
+
+fn render_violation(error: &RenderError) -> Violation {
+    match error {
+        RenderError::NeedsNixos { reason, .. } => {
+            Violation::new("needs-nixos-backend", "kind", reason.clone(), "use it on NixOS with `backend: nixos`")
+        }
+        RenderError::Field { field, reason } => {
+            Violation::new("not-renderable", field.clone(), reason.clone(), "change the field")
+        }
+        RenderError::Tree(error) => {
+            Violation::new("path-traversal", "spec.files", error.to_string(), "use plain relative paths")
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! What is wished: the admitted version of every object, and the files that define them.
+//!
+//! [`World::update`] is the whole of admission and is pure: files that changed go in, and out comes what is now wished.
+//! A document that is bad never takes anything away; the last admitted version of its object stays in force.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use osmoda_schemas::{
+    object::{Author, ContentHash, ObjectRef, SourcePosition},
+    problem::Problem,
+    rules::{Facts, SetEntry, check_set},
+};
+
+/// One definition of an object in a file, valid by itself.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// What it defines.
+    pub reference: ObjectRef,
+    /// The object's canonical JSON.
+    pub canonical: Arc<str>,
+    /// The hash of that.
+    pub hash: ContentHash,
+    /// What rules about several objects look at.
+    pub facts: Arc<Facts>,
+    /// The line it begins on, from 1.
+    pub line: u32,
+    /// The column it begins in, from 1.
+    pub column: u32,
+}
+
+/// A document that may not be admitted.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What it would define, if that much could be read.
+    pub reference: Option<ObjectRef>,
+    /// Why not; never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// What a file says.
+#[derive(Clone, Debug)]
+pub struct FileEntry {
+    /// The owner of the file.
+    pub author: Author,
+    /// Valid documents.
+    pub definitions: Vec<Definition>,
+    /// Other documents; or, with no reference, the file itself.
+    pub refused: Vec<Refused>,
+}
+
+/// The version of an object that is in force.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Canonical JSON.
+    pub canonical: Arc<str>,
+    /// The hash of that.
+    pub hash: ContentHash,
+    /// Who wished for it.
+    pub author: Author,
+    /// The file that defines it.
+    pub file: Arc<Path>,
+    /// Line in the file.
+    pub line: u32,
+    /// Column in the line.
+    pub column: u32,
+    /// Grows by one with every admitted change.
+    pub generation: u64,
+    /// What rules about several objects look at.
+    pub facts: Arc<Facts>,
+}
+
+impl Admitted {
+    /// Where its document is.
+    #[must_use]
+    pub fn position(&self) -> SourcePosition {
+        SourcePosition { file: self.file.to_path_buf(), line: self.line, column: self.column }
+    }
+}
+
+/// When a wave of deletions looks like an accident.
+#[derive(Clone, Copy, Debug)]
+pub struct MassDelete {
+    /// Share of all objects, 0 to 1; more than this is held.
+    pub share: f64,
+    /// Fewer deletions than this are never held.
+    pub minimum: usize,
+}
+
+/// What an update did. Everything else stayed as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Objects whose admitted version is new or different (also: its author or place).
+    pub admitted: BTreeSet<ObjectRef>,
+    /// Objects that are no longer wished.
+    pub deleted: BTreeSet<ObjectRef>,
+    /// Objects whose problems are different now, among others or for the first time.
+    pub judged: BTreeSet<ObjectRef>,
+}
+
+/// All files and what is admitted of them.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    files: BTreeMap<Arc<Path>, FileEntry>,
+    defined_in: BTreeMap<ObjectRef, BTreeSet<Arc<Path>>>,
+    admitted: BTreeMap<ObjectRef, Admitted>,
+    problems: BTreeMap<ObjectRef, Vec<Problem>>,
+    held: BTreeSet<ObjectRef>,
+}
+
+enum Verdict {
+    Admit(Admitted),
+    Keep(Vec<Problem>),
+    Delete,
+}
+
+impl World {
+    /// A world in which these objects are in force and no file has been seen yet.
+    #[must_use]
+    pub fn restored(admitted: BTreeMap<ObjectRef, Admitted>) -> Self {
+        Self { admitted, ..Self::default() }
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn admitted(&self) -> &BTreeMap<ObjectRef, Admitted> {
+        &self.admitted
+    }
+
+    /// Problems of the latest documents, by the object they would define.
+    #[must_use]
+    pub fn problems(&self) -> &BTreeMap<ObjectRef, Vec<Problem>> {
+        &self.problems
+    }
+
+    /// Problems of files and documents that name no object.
+    pub fn file_problems(&self) -> impl Iterator<Item = (&Path, &Problem)> {
+        self.files.iter().flat_map(|(path, entry)| {
+            let nameless = entry.refused.iter().filter(|r| r.reference.is_none());
+            nameless.flat_map(|r| &r.problems).map(|p| (&**path, p))
+        })
+    }
+
+    /// Objects whose deletion is held back by the mass-delete guard.
+    #[must_use]
+    pub fn held(&self) -> &BTreeSet<ObjectRef> {
+        &self.held
+    }
+
+    /// Takes in what changed: for each file what it says now, or that it is gone. With `all` every object is judged
+    /// again, as after a start.
+    pub fn update(
+        &mut self,
+        changes: impl IntoIterator<Item = (PathBuf, Option<FileEntry>)>,
+        all: bool,
+        guard: Option<MassDelete>,
+    ) -> Update {
+        let mut touched: BTreeSet<ObjectRef> = self.problems.keys().cloned().collect();
+        touched.extend(self.held.iter().cloned());
+        for (path, entry) in changes {
+            self.replace_file(path.into(), entry, &mut touched);
+        }
+        if all {
+            touched.extend(self.admitted.keys().cloned());
+            touched.extend(self.defined_in.keys().cloned());
+        }
+        let mut verdicts: BTreeMap<ObjectRef, Verdict> =
+            touched.into_iter().map(|reference| (reference.clone(), self.judge(&reference))).collect();
+        self.apply_set_rules(&mut verdicts);
+        self.hold_mass_delete(&mut verdicts, guard);
+        self.settle(verdicts)
+    }
+
+    fn replace_file(&mut self, path: Arc<Path>, entry: Option<FileEntry>, touched: &mut BTreeSet<ObjectRef>) {
+        if let Some(old) = self.files.remove(&path) {
+            for reference in old.references() {
+                touched.insert(reference.clone());
+                if let Some(paths) = self.defined_in.get_mut(reference) {
+                    paths.remove(&path);
+                    if paths.is_empty() {
+                        self.defined_in.remove(reference);
+                    }
+                }
+            }
+            // A file that could not be read in whole may have kept objects in force that it no longer names.
+            if old.refused.iter().any(|r| r.reference.is_none()) {
+                touched.extend(self.admitted.iter().filter(|(_, a)| a.file == path).map(|(r, _)| r.clone()));
+            }
+        }
+        if let Some(entry) = entry {
+            for reference in entry.references() {
+                touched.insert(reference.clone());
+                self.defined_in.entry(reference.clone()).or_default().insert(Arc::clone(&path));
+            }
+            self.files.insert(path, entry);
+        }
+    }
+
+    /// Decides about one object by its own documents.
+    fn judge(&self, reference: &ObjectRef) -> Verdict {
+        let in_force = self.admitted.get(reference);
+        let mut definitions: Vec<(&Arc<Path>, &FileEntry, &Definition)> = Vec::new();
+        let mut problems: Vec<Problem> = Vec::new();
+        for path in self.defined_in.get(reference).into_iter().flatten() {
+            let entry = &self.files[path];
+            definitions
+                .extend(entry.definitions.iter().filter(|d| d.reference == *reference).map(|d| (path, entry, d)));
+            let refused = entry.refused.iter().filter(|r| r.reference.as_ref() == Some(reference));
+            problems.extend(refused.flat_map(|r| r.problems.clone()));
+        }
+        if definitions.len() > 1 {
+            problems.extend(duplicates(reference, &definitions, in_force));
+        }
+        match definitions.as_slice() {
+            _ if !problems.is_empty() => Verdict::Keep(problems),
+            [(path, entry, definition)] => Verdict::Admit(admit(path, entry, definition, in_force)),
+            _ => match in_force.and_then(|a| self.unreadable(&a.file)) {
+                Some(problems) => Verdict::Keep(problems),
+                None => Verdict::Delete,
+            },
+        }
+    }
+
+    /// Why a file cannot be read in whole, if so: what it defined before has to stay.
+    fn unreadable(&self, file: &Arc<Path>) -> Option<Vec<Problem>> {
+        let nameless = self.files.get(file)?.refused.iter().filter(|r| r.reference.is_none());
+        let problems: Vec<Problem> = nameless.flat_map(|r| r.problems.clone()).collect();
+        (!problems.is_empty()).then_some(problems)
+    }
+
+    /// Rules about several objects. What breaks one goes back to its former version, which may make others break one in
+    /// turn (a reference to an object that is not admitted); each round settles at least one object, so this ends.
+    fn apply_set_rules(&self, verdicts: &mut BTreeMap<ObjectRef, Verdict>) {
+        loop {
+            let broken = {
+                let kept = self.admitted.iter().filter(|(reference, _)| match verdicts.get(*reference) {
+                    None | Some(Verdict::Keep(_)) => true,
+                    Some(Verdict::Admit(_) | Verdict::Delete) => false,
+                });
+                let kept = kept.map(|(reference, a)| set_entry(reference, a, true));
+                let fresh = verdicts.iter().filter_map(|(reference, verdict)| match verdict {
+                    Verdict::Admit(a) => {
+                        let same = self.admitted.get(reference).is_some_and(|old| old.hash == a.hash);
+                        Some(set_entry(reference, a, same))
+                    }
+                    Verdict::Keep(_) | Verdict::Delete => None,
+                });
+                let entries: Vec<SetEntry<'_>> = kept.chain(fresh).collect();
+                check_set(&entries)
+            };
+            let mut settled = false;
+            for (reference, violation) in broken {
+                let Some(position) = (match verdicts.get(&reference) {
+                    Some(Verdict::Admit(a)) => Some(a.position()),
+                    _ => None,
+                }) else {
+                    continue;
+                };
+                settled = true;
+                verdicts.insert(reference, Verdict::Keep(vec![violation.into_problem().at(position)]));
+            }
+            if !settled {
+                return;
+            }
+        }
+    }
+
+    /// Invariant 10: a folder that vanishes is not a wish. Everything stays as it is until somebody says yes.
+    fn hold_mass_delete(&mut self, verdicts: &mut BTreeMap<ObjectRef, Verdict>, guard: Option<MassDelete>) {
+        self.held.clear();
+        let doomed: BTreeSet<ObjectRef> = verdicts
+            .iter()
+            .filter(|(reference, v)| matches!(v, Verdict::Delete) && self.admitted.contains_key(*reference))
+            .map(|(reference, _)| reference.clone())
+            .collect();
+        let Some(guard) = guard else { return };
+        #[allow(clippy::cast_precision_loss, reason = "a share of a count of objects")]
+        let share = doomed.len() as f64 / self.admitted.len().max(1) as f64;
+        if doomed.len() >= guard.minimum && share > guard.share {
+            verdicts.clear();
+            self.held = doomed;
+        }
+    }
+
+    fn settle(&mut self, verdicts: BTreeMap<ObjectRef, Verdict>) -> Update {
+        let mut update = Update::default();
+        for (reference, verdict) in verdicts {
+            let problems = match verdict {
+                Verdict::Admit(new) => {
+                    let old = self.admitted.get(&reference);
+                    let same = old.is_some_and(|o| {
+                        o.hash == new.hash
+                            && o.author == new.author
+                            && (&o.file, o.line, o.column) == (&new.file, new.line, new.column)
+                    });
+                    if !same {
+                        self.admitted.insert(reference.clone(), new);
+                        update.admitted.insert(reference.clone());
+                    }
+                    Vec::new()
+                }
+                Verdict::Keep(problems) => problems,
+                Verdict::Delete => {
+                    if self.admitted.remove(&reference).is_some() {
+                        update.deleted.insert(reference.clone());
+                    }
+                    Vec::new()
+                }
+            };
+            let before = self.problems.get(&reference).map_or(&[][..], Vec::as_slice);
+            if before != problems {
+                update.judged.insert(reference.clone());
+            }
+            if problems.is_empty() {
+                self.problems.remove(&reference);
+            } else {
+                self.problems.insert(reference, problems);
+            }
+        }
+        update
+    }
+}
+
+impl FileEntry {
+    /// Every object that the file names.
+    fn references(&self) -> impl Iterator<Item = &ObjectRef> {
+        let refused = self.refused.iter().filter_map(|r| r.reference.as_ref());
+        self.definitions.iter().map(|d| &d.reference).chain(refused)
+    }
+}
+
+fn admit(path: &Arc<Path>, entry: &FileEntry, definition: &Definition, in_force: Option<&Admitted>) -> Admitted {
+    let generation = match in_force {
+        Some(old) if old.hash == definition.hash => old.generation,
+        Some(old) => old.generation + 1,
+        None => 1,
+    };
+    Admitted {
+        canonical: Arc::clone(&definition.canonical),
+        hash: definition.hash,
+        author: entry.author,
+        file: Arc::clone(path),
+        line: definition.line,
+        column: definition.column,
+        generation,
+        facts: Arc::clone(&definition.facts),
+    }
+}
+
+fn set_entry<'a>(reference: &'a ObjectRef, admitted: &'a Admitted, in_force: bool) -> SetEntry<'a> {
+    SetEntry { reference, hash: admitted.hash, in_force, facts: &admitted.facts }
+}
+
+/// One problem for each definition but the one in force (or else the first one).
+fn duplicates(
+    reference: &ObjectRef,
+    definitions: &[(&Arc<Path>, &FileEntry, &Definition)],
+    in_force: Option<&Admitted>,
+) -> Vec<Problem> {
+    let place = |(path, _, d): &(&Arc<Path>, &FileEntry, &Definition)| SourcePosition {
+        file: path.to_path_buf(),
+        line: d.line,
+        column: d.column,
+    };
+    let kept = in_force
+        .and_then(|a| definitions.iter().position(|(path, _, d)| **path == a.file && d.line == a.line))
+        .or_else(|| in_force.and_then(|a| definitions.iter().position(|(path, ..)| **path == a.file)))
+        .unwrap_or(0);
+    let first = place(&definitions[kept]);
+    let others = definitions.iter().enumerate().filter(|(i, _)| *i != kept);
+    others
+        .map(|(_, definition)| {
+            Problem::new(
+                422,
+                "duplicate-object",
+                format!("{reference} is defined a second time; it is defined at {first}"),
+            )
+            .field("metadata.name")
+            .at(place(definition))
+            .hint("an object may be defined once: remove one of the two, or give it another name")
+        })
+        .collect()
+}

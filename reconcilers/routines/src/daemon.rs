@@ -1,0 +1,186 @@
+//! The daemon: starts routines that events trigger, remembers how runs ended, answers calls.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use notify::{EventKind, RecursiveMode, Watcher as _};
+use osmoda_generation::durable;
+use osmoda_ipc::{Metrics, Peers};
+use osmoda_ledger::{Event, Ledger, Query, Reader, type_matches};
+use osmoda_safeswitch::Machine;
+use osmoda_schemas::{kinds::routine::Trigger, name::Name};
+use osmoda_systemd::{ActiveState, Manager, UnitEvents};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::{FOLDER, Slice, api};
+
+/// Time in which a run has to begin.
+const START: Duration = Duration::from_secs(25);
+/// Rows that are looked at in one go.
+const PAGE: usize = 500;
+/// What the daemon records of runs; it triggers nothing, or a routine could trigger itself for ever.
+pub(crate) const RAN: &str = "routine.ran";
+
+/// What the parts of the daemon share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub machine: Machine,
+    pub manager: Manager,
+    pub ledger: Ledger,
+    /// Routines that wait for the end of their debounce.
+    waiting: Arc<Mutex<BTreeSet<Name>>>,
+}
+
+impl Shared {
+    /// Routines of the active generation.
+    pub fn slices(&self) -> BTreeMap<Name, Slice> {
+        let folder = self.machine.active_link().join("etc").join(FOLDER);
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let read = |file: std::fs::DirEntry| {
+            let text = std::fs::read(file.path()).ok()?;
+            let slice = serde_json::from_slice::<Slice>(&text);
+            slice.inspect_err(|e| tracing::error!("{} cannot be read: {e}", file.path().display())).ok()
+        };
+        files.filter_map(read).map(|slice| (slice.name.clone(), slice)).collect()
+    }
+
+    /// Starts a run. One that is going on is not started a second time: systemd sees to that.
+    pub async fn start(&self, name: &Name, why: &str) -> Result<String, osmoda_systemd::SystemdError> {
+        let unit = unit_of(name);
+        tracing::info!("routine {name}: {why}");
+        self.manager.start_no_wait(&unit, START).await?;
+        Ok(unit)
+    }
+}
+
+/// The service of a routine.
+pub(crate) fn unit_of(name: &Name) -> String {
+    format!("osmoda-routine-{name}.service")
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// When the bus, the ledger or the socket cannot be used.
+pub async fn run(machine: Machine, socket: &Path, authors: Vec<u32>) -> Result<(), Box<dyn std::error::Error>> {
+    let manager = Manager::connect().await?;
+    let ledger = Ledger::open(&machine.ledger_folder())?;
+    let shared = Shared { machine, manager, ledger, waiting: Arc::default() };
+    let (news, listener) = mpsc::unbounded_channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| matches!(event.kind, EventKind::Modify(_))) {
+            let _ = news.send(());
+        }
+    })?;
+    watcher.watch(&shared.machine.ledger_folder(), RecursiveMode::NonRecursive)?;
+    tokio::spawn(trigger_by_events(shared.clone(), listener));
+    tokio::spawn(remember_runs(shared.clone()));
+    let peers = Peers::root_only();
+    peers.set_authors(authors);
+    osmoda_ipc::serve(api::service(shared, peers, Metrics::default()), socket).await?;
+    drop(watcher);
+    Ok(())
+}
+
+/// Looks at every event once, also at those that came while the daemon was away.
+async fn trigger_by_events(shared: Shared, mut news: mpsc::UnboundedReceiver<()>) {
+    let file = shared.machine.state.join("routines/cursor");
+    let mut cursor = read_cursor(&shared, &file);
+    loop {
+        let query = Query { after: Some(cursor), limit: PAGE, ..Query::default() };
+        let rows = Reader::open(&shared.machine.ledger_folder()).and_then(|reader| reader.rows(&query));
+        match rows {
+            Ok(rows) if !rows.is_empty() => {
+                let slices = shared.slices();
+                for row in &rows {
+                    cursor = row.id;
+                    for slice in slices.values().filter(|slice| slice.spec.enabled) {
+                        let Trigger::Event(trigger) = &slice.spec.trigger else { continue };
+                        let own = row.actor == format!("routine/{}", slice.name);
+                        if row.kind != RAN && !own && trigger.types.iter().any(|t| type_matches(t, &row.kind)) {
+                            later(&shared, &slice.name, trigger.debounce.as_std(), &row.kind);
+                        }
+                    }
+                }
+                if let Err(error) = write_cursor(&file, cursor) {
+                    tracing::error!("{}: {error}", file.display());
+                }
+            }
+            Ok(_) => {
+                if news.recv().await.is_none() {
+                    return;
+                }
+                // A burst of signals is one look.
+                while news.try_recv().is_ok() {}
+            }
+            Err(error) => {
+                tracing::warn!("{error}");
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        }
+    }
+}
+
+/// Runs a routine when its debounce is over; events until then share the run.
+fn later(shared: &Shared, name: &Name, debounce: Duration, kind: &str) {
+    if !shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+        return;
+    }
+    let (shared, name, why) = (shared.clone(), name.clone(), format!("event {kind}"));
+    tokio::spawn(async move {
+        tokio::time::sleep(debounce).await;
+        shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        if let Err(error) = shared.start(&name, &why).await {
+            tracing::error!("routine {name}: {error}");
+        }
+    });
+}
+
+fn read_cursor(shared: &Shared, file: &PathBuf) -> i64 {
+    let remembered = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+    // On a new machine, what happened before is not news.
+    remembered.unwrap_or_else(|| {
+        let head = Reader::open(&shared.machine.ledger_folder()).and_then(|reader| reader.head());
+        head.ok().flatten().map_or(0, |(id, _)| id)
+    })
+}
+
+fn write_cursor(file: &Path, cursor: i64) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    durable::write(file, cursor.to_string().as_bytes())
+}
+
+/// Records how runs ended, whoever started them.
+async fn remember_runs(shared: Shared) {
+    if let Ok(mut events) = UnitEvents::new(&shared.manager).await {
+        let mut running: BTreeSet<String> = BTreeSet::new();
+        while let Some(event) = events.next().await {
+            let name = event.unit.strip_prefix("osmoda-routine-").and_then(|rest| rest.strip_suffix(".service"));
+            let Some(name) = name.map(str::to_owned) else { continue };
+            match event.active {
+                ActiveState::Activating => {
+                    running.insert(name);
+                }
+                ActiveState::Inactive | ActiveState::Failed if running.remove(&name) => {
+                    let result = shared.manager.service_result(&event.unit).await.unwrap_or_else(|e| e.to_string());
+                    let payload = json!({ "name": name, "result": result });
+                    let event = Event::new(RAN, format!("routine/{name}"), payload);
+                    if let Err(error) = shared.ledger.append(event).await {
+                        tracing::error!("a run of {name} could not be recorded: {error}");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    tracing::error!("the connection to systemd ended");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::process::exit(1);
+}
