@@ -52,9 +52,7 @@ fn twice(host: Host<'_>) -> Result<()> {
     host.document("a.yaml", &sleeper("a", 9101, NOW))?;
     wait("the app", Duration::from_secs(20), || runs(host, 9101))?;
     host.document("second.yaml", &sleeper("a", 9102, NOW))?;
-    wait("the refusal", Duration::from_secs(20), || {
-        Ok(host.condition("App/a", "Accepted")?.1 == "DuplicateObject")
-    })?;
+    wait("the refusal", Duration::from_secs(20), || Ok(host.condition("App/a", "Accepted")?.1 == "DuplicateObject"))?;
     ensure!(runs(host, 9101)? && !runs(host, 9102)?);
     host.sh("rm /var/lib/osmoda/desired/second.yaml")?;
     wait("the acceptance", Duration::from_secs(20), || Ok(host.condition("App/a", "Accepted")?.0 == "True"))?;

@@ -111,7 +111,14 @@ fn full_disk(host: Host<'_>) -> Result<()> {
         ensure!(code != 1, "{out}{err}");
         host.machine.write("/run/b.yaml", &sleeper("b", 8202, QUICK))?;
         let (code, out, err) = host.osmoda(&["apply", "-f", "/run/b.yaml"])?;
-        ensure!(code == 2 && err.contains("507") | err.contains("full") | err.contains("not-writable") | err.contains("cannot-write"), "{code} {out}{err}");
+        ensure!(
+            code == 2
+                && err.contains("507")
+                    | err.contains("full")
+                    | err.contains("not-writable")
+                    | err.contains("cannot-write"),
+            "{code} {out}{err}"
+        );
         ensure!(host.active("osmoda-app-a.service")? == "active", "what ran was touched");
         host.sh("rm /var/lib/osmoda/fill /var/lib/osmoda/fill2")?;
         wait("the apply with room again", Duration::from_secs(60), || {

@@ -50,7 +50,8 @@ fn good_and_bad(host: Host<'_>) -> Result<()> {
     host.document("a.yaml", &sleeper("a", 7001, QUICK))?;
     ensure!(host.apply(&[])? != "rolledBack" && runs(host, 7001)?);
     host.settle()?;
-    let bad = "  probation: {ttl: 5s}\n  health:\n  - probe: {type: tcp, port: 9}\n    grace: 500ms\n    interval: 200ms\n";
+    let bad =
+        "  probation: {ttl: 5s}\n  health:\n  - probe: {type: tcp, port: 9}\n    grace: 500ms\n    interval: 200ms\n";
     host.document("a.yaml", &sleeper("a", 7002, bad))?;
     wait("the bad version", Duration::from_secs(20), || runs(host, 7002))?;
     host.settle()?;
@@ -82,7 +83,11 @@ fn quarantine(host: Host<'_>) -> Result<()> {
     host.document("a.yaml", &sleeper("a", 7021, QUICK))?;
     host.apply(&[])?;
     host.settle()?;
-    let bad = sleeper("a", 7022, "  probation: {ttl: 1s}\n  health:\n  - probe: {type: tcp, port: 9}\n    grace: 0s\n    interval: 200ms\n");
+    let bad = sleeper(
+        "a",
+        7022,
+        "  probation: {ttl: 1s}\n  health:\n  - probe: {type: tcp, port: 9}\n    grace: 0s\n    interval: 200ms\n",
+    );
     host.document("a.yaml", &bad)?;
     wait("the rollback", Duration::from_secs(20), || Ok(host.last_switch()?["state"] == "rolledBack"))?;
     let before = host.last_switch()?["id"].clone();
@@ -101,7 +106,8 @@ fn quarantine(host: Host<'_>) -> Result<()> {
 
 fn first_fails(host: Host<'_>) -> Result<()> {
     host.clear()?;
-    let bad = sleeper("first", 7031, "  probation: {ttl: 1s}\n  health:\n  - probe: {type: tcp, port: 9}\n    grace: 0s\n");
+    let bad =
+        sleeper("first", 7031, "  probation: {ttl: 1s}\n  health:\n  - probe: {type: tcp, port: 9}\n    grace: 0s\n");
     host.document("a.yaml", &bad)?;
     wait("the rollback", Duration::from_secs(20), || {
         let switch = host.last_switch()?;
