@@ -212,17 +212,17 @@ impl Writer {
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO events (id, ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
+            let ts = now();
             let mut all = Vec::with_capacity(batch.len());
             for (events, _) in batch {
                 let mut receipts = Vec::with_capacity(events.len());
                 for (event, payload) in events {
                     id += 1;
-                    let ts = now();
                     let hash = chain::hash(id, &ts, &event.kind, &event.actor, payload, &prev);
                     let hash = chain::text(&hash).to_owned();
                     insert.execute(params![id, ts, event.kind, event.actor, payload, prev, hash])?;
                     prev.clone_from(&hash);
-                    receipts.push(Receipt { id, ts, hash });
+                    receipts.push(Receipt { id, ts: ts.clone(), hash });
                 }
                 all.push(receipts);
             }
