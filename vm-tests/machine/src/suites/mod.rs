@@ -1,5 +1,9 @@
 //! Suites of tests on a machine, by what they are about.
 
+mod documents;
+mod faults;
+pub mod switch;
+
 use anyhow::Result;
 
 use crate::Host;
@@ -16,5 +20,5 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    vec![]
+    [documents::cases(), switch::cases(), faults::cases()].into_iter().flatten().collect()
 }
