@@ -92,7 +92,6 @@ pub struct Variant {
 ///
 /// # Errors
 /// `unknown-path`, with the nearest name that there is.
-#[expect(clippy::result_large_err, reason = "the error is for a person and is made once")]
 pub fn explain(path: &str) -> Result<Explanation, Problem> {
     let segments = walk::segments(path);
     let (first, rest) = segments.split_first().ok_or_else(|| unknown_kind(""))?;

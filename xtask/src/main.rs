@@ -1,1 +1,68 @@
-fn main() {}
+//! `cargo xtask`: every chore of the project.
+
+mod demo;
+mod host;
+mod install;
+mod machine;
+mod openapi;
+mod schemas;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Chores of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Play the story on a real machine: apply, break, roll back, heal, cut the power.
+    Demo(demo::Demo),
+    /// Run all tests, from units to machines.
+    Test(test::Test),
+    /// Boot a machine to play with, and work with it.
+    #[command(subcommand)]
+    Machine(machine::Command),
+    /// Write the generated files (JSON Schemas, field tables), or check that they are fresh.
+    Schemas(schemas::Schemas),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Demo(demo) => demo.run(),
+        Chore::Test(test) => test.run(),
+        Chore::Machine(command) => command.run(),
+        Chore::Schemas(schemas) => schemas.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the repository").to_owned()
+}
+
+/// Runs something and says how long it took.
+fn timed<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let started = std::time::Instant::now();
+    eprint!("  {what} ... ");
+    let result = work();
+    match &result {
+        Ok(_) => eprintln!("{:.1} s", started.elapsed().as_secs_f64()),
+        Err(_) => eprintln!("failed"),
+    }
+    result
+}

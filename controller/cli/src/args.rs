@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
-use osmoda_schemas::{object::{Kind, ObjectRef}, quantity::Duration};
+use osmoda_schemas::{
+    object::{Kind, ObjectRef},
+    quantity::Duration,
+};
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())
@@ -67,7 +70,9 @@ pub enum Command {
     /// Check documents without touching the machine.
     ///
     /// Exit status: 0 all are valid, 2 some are not.
-    #[command(after_help = "Examples:\n  osmoda validate web.yaml\n  osmoda validate -o json desired/\n  cat web.yaml | osmoda validate -")]
+    #[command(
+        after_help = "Examples:\n  osmoda validate web.yaml\n  osmoda validate -o json desired/\n  cat web.yaml | osmoda validate -"
+    )]
     Validate(Validate),
     /// Show exactly what an apply would do: objects, fields, units, store paths.
     ///
@@ -77,10 +82,14 @@ pub enum Command {
     /// Make the documents real through SafeSwitch.
     ///
     /// Exit status: 0 applied (with --wait: committed), 2 refused or an error, 3 rolled back, 4 the rollback failed.
-    #[command(after_help = "Examples:\n  osmoda apply\n  osmoda apply -f web.yaml --wait\n  osmoda apply --plan 3f2a... --wait   only if the plan is still this one")]
+    #[command(
+        after_help = "Examples:\n  osmoda apply\n  osmoda apply -f web.yaml --wait\n  osmoda apply --plan 3f2a... --wait   only if the plan is still this one"
+    )]
     Apply(Apply),
     /// List objects.
-    #[command(after_help = "Examples:\n  osmoda get\n  osmoda get apps\n  osmoda get App/web -o yaml\n  osmoda get apps -l team=shop")]
+    #[command(
+        after_help = "Examples:\n  osmoda get\n  osmoda get apps\n  osmoda get App/web -o yaml\n  osmoda get apps -l team=shop"
+    )]
     Get(Get),
     /// Show all that is known about an object.
     #[command(after_help = "Example:\n  osmoda describe App/web")]
@@ -89,7 +98,9 @@ pub enum Command {
         object: ObjectRef,
     },
     /// Delete objects that came over the API.
-    #[command(after_help = "Example:\n  osmoda delete App/web\n\nAn object that a file defines is deleted by deleting its document.")]
+    #[command(
+        after_help = "Example:\n  osmoda delete App/web\n\nAn object that a file defines is deleted by deleting its document."
+    )]
     Delete {
         /// The objects, such as App/web.
         #[arg(required = true)]
@@ -130,7 +141,9 @@ pub enum Command {
         wait: bool,
     },
     /// Remove old generations and what only they need.
-    #[command(after_help = "Example:\n  osmoda gc --keep 10\n\nThe active, the booted, the last good generation and those in flight are never removed.")]
+    #[command(
+        after_help = "Example:\n  osmoda gc --keep 10\n\nThe active, the booted, the last good generation and those in flight are never removed."
+    )]
     Gc {
         /// How many of the newest generations to keep.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -277,6 +290,9 @@ pub enum LedgerCommand {
     Verify {
         /// The ledger's folder. Default: the machine's.
         folder: Option<PathBuf>,
+        /// A copy of `checkpoint.pub` that was kept elsewhere. Default: the one beside the ledger.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
     },
     /// Print the number and hash of the last event.
     Head,
@@ -304,4 +320,3 @@ pub enum AgentctlCommand {
     /// Prove that the ledger is whole (as `osmoda ledger verify`).
     VerifyLedger,
 }
-

@@ -1,6 +1,9 @@
 //! The one printer: tables for people, JSON and YAML for programs.
 
-use std::{fmt::Write as _, io::{self, IsTerminal, Write}};
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+};
 
 use serde::Serialize;
 
@@ -62,6 +65,22 @@ impl Printer {
             Color::Auto => auto && terminal,
         };
         Self { output, color: wants(io::stdout().is_terminal()), color_errors: wants(io::stderr().is_terminal()) }
+    }
+
+    /// The form that was asked for.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// Prints a text as it is.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn raw(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
     }
 
     /// True when the answer is for people.

@@ -281,7 +281,10 @@ impl Manager {
     /// When systemd refuses, or does not answer within `timeout`.
     pub async fn start_no_wait(&self, unit: &str, timeout: Duration) -> Result<(), SystemdError> {
         let submit = self.systemd.start_unit(unit, "fail");
-        deadline("start", timeout, submit).await?.map(drop).map_err(|e| SystemdError::of_call(format!("start of {unit}"), e))
+        deadline("start", timeout, submit)
+            .await?
+            .map(drop)
+            .map_err(|e| SystemdError::of_call(format!("start of {unit}"), e))
     }
 
     /// How often systemd has restarted a service by itself since it was last started by hand.

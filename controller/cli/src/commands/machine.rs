@@ -1,0 +1,158 @@
+//! `status`, `doctor`, `explain`, `schema`.
+
+use std::{fs, path::Path, process::Command};
+
+use osmoda_ipc::Client;
+use osmoda_ledger::verify;
+use osmoda_schemas::{
+    explain as explanation, generate,
+    object::Kind,
+    operation::Nothing,
+    ops::{agentd::GetStatus, common::GetHealth},
+};
+use serde::Serialize;
+
+use crate::{
+    context::{Context, Failure},
+    print::{Cell, Tone},
+};
+
+/// Shows how osModa is.
+pub async fn status(context: &Context) -> Result<u8, Failure> {
+    let status = context.agentd().call::<GetStatus>(&Nothing {}).await?;
+    if context.printer.for_people() {
+        context.show_problems(&status.problems);
+    }
+    context.printer.print(&status, |printer| {
+        let tone = match status.state.as_str() {
+            "idle" => Tone::Good,
+            "switching" | "manual" => Tone::Warning,
+            _ => Tone::Bad,
+        };
+        let message = if status.message.is_empty() { String::new() } else { format!(": {}", status.message) };
+        let mut out = format!("{}{message}\n", printer.paint(&status.state, tone));
+        let mut line = |name: &str, value: String| {
+            out += &format!("  {} {value}\n", printer.paint(&format!("{name:<12}"), Tone::Dim));
+        };
+        line(
+            "objects",
+            format!(
+                "{} wished, {} refused, {} degraded, {} held",
+                status.objects, status.refused, status.degraded, status.held
+            ),
+        );
+        line("active", status.active.clone().unwrap_or_else(|| "none".to_owned()));
+        line("boot default", status.boot_default.map_or_else(|| "none".to_owned(), |n| format!("generation {n}")));
+        if let Some(id) = &status.switch {
+            line("switch", id.clone());
+        }
+        for path in &status.quarantined {
+            line("quarantined", path.clone());
+        }
+        line("ledger", status.ledger_head.map_or_else(|| "empty".to_owned(), |id| format!("{id} events")));
+        out
+    })?;
+    Ok(0)
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    ok: bool,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
+}
+
+/// Looks for what keeps osModa from working.
+pub async fn doctor(context: &Context) -> Result<u8, Failure> {
+    let mut checks = Vec::new();
+    let mut add = |what, result: Result<String, String>, advice| {
+        let (ok, found) = match result {
+            Ok(found) => (true, found),
+            Err(found) => (false, found),
+        };
+        checks.push(Check { what, ok, found, advice: (!ok).then_some(advice) });
+    };
+    let exists =
+        |path: &str| if Path::new(path).exists() { Ok(path.to_owned()) } else { Err(format!("{path} is not there")) };
+    add("systemd", exists("/run/systemd/system"), "osModa needs systemd as process 1");
+    add("D-Bus", exists("/run/dbus/system_bus_socket"), "install it and start it: `apt install dbus`");
+    add("Nix", program("nix-store", &["--version"]), "install it: `apt install nix-bin`");
+    let store = fs::metadata("/nix/store").map(|_| "/nix/store".to_owned()).map_err(|e| format!("/nix/store: {e}"));
+    add("Nix store", store, "nix-bin makes it; is /nix mounted?");
+    add("boot unit", unit("osmoda-boot.service"), "`systemctl enable --now osmoda-boot`");
+    add("generator", exists("/usr/lib/systemd/system-generators/osmoda-generator"), "install osModa again");
+    for (what, socket) in [("agentd", context.agentd()), ("watch", context.watch()), ("routines", context.routines())] {
+        add(what, answers(&socket).await, "`systemctl status osmoda-agentd osmoda-watch osmoda-routines`");
+    }
+    add("state", writable(&context.state_dir), "is the disk full, or read-only? are you root?");
+    let room = room(&context.state_dir);
+    add("room", room, "make room: `osmoda gc --keep 3`");
+    let ledger =
+        verify(&context.ledger(), None).map_err(|e| e.to_string()).and_then(|report| match report.problems.first() {
+            None => Ok(format!("{} events", report.events)),
+            Some(damage) => Err(damage.what.clone()),
+        });
+    add("ledger", ledger, "somebody has changed it behind osModa's back: keep a copy, look at `osmoda ledger verify`");
+    let bad = checks.iter().any(|check| !check.ok);
+    context.printer.print(&checks, |printer| {
+        let row = |check: &Check| {
+            let mark = if check.ok { Cell::toned("ok", Tone::Good) } else { Cell::toned("BAD", Tone::Bad) };
+            let advice = check.advice.map(|a| format!("  -> {a}")).unwrap_or_default();
+            vec![mark, check.what.into(), format!("{}{advice}", check.found).into()]
+        };
+        let rows: Vec<Vec<Cell>> = checks.iter().map(row).collect();
+        printer.table(&["", "", ""], &rows).trim_start().to_owned()
+    })?;
+    Ok(u8::from(bad))
+}
+
+fn program(name: &str, arguments: &[&str]) -> Result<String, String> {
+    match Command::new(name).args(arguments).output() {
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+        }
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned()),
+        Err(error) => Err(format!("`{name}` cannot be run: {error}")),
+    }
+}
+
+fn unit(name: &str) -> Result<String, String> {
+    program("systemctl", &["is-active", name]).map_err(|_| format!("{name} is not active"))
+}
+
+async fn answers(client: &Client) -> Result<String, String> {
+    let client = client.clone().deadline(std::time::Duration::from_secs(5));
+    let health = client.call::<GetHealth>(&Nothing {}).await.map_err(|e| e.to_string())?;
+    Ok(format!("{} {}, up for {} s", health.service, health.version, health.uptime_secs))
+}
+
+fn writable(folder: &Path) -> Result<String, String> {
+    let probe = folder.join(".doctor");
+    let written = fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe));
+    written.map(|()| folder.display().to_string()).map_err(|e| format!("{}: {e}", folder.display()))
+}
+
+fn room(folder: &Path) -> Result<String, String> {
+    let stat = rustix::fs::statvfs(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mebibytes = stat.f_bavail * stat.f_frsize / 1024 / 1024;
+    let found = format!("{mebibytes} MiB free");
+    if mebibytes >= 200 { Ok(found) } else { Err(found) }
+}
+
+/// Explains a kind or a field.
+pub fn explain(context: &Context, path: &str) -> Result<u8, Failure> {
+    let explained = explanation::explain(path)?;
+    context.printer.print(&explained, |printer| explanation::render(&explained, printer.color))?;
+    Ok(0)
+}
+
+/// Prints JSON Schemas.
+pub fn schema(context: &Context, kind: Option<Kind>) -> Result<u8, Failure> {
+    let schema = kind.map_or_else(generate::any_document_schema, generate::document_schema);
+    let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    context.printer.print(&schema, |_| text + "\n")?;
+    Ok(0)
+}

@@ -1,0 +1,24 @@
+//! Suites of tests on a machine, by what they are about.
+
+mod documents;
+mod faults;
+pub mod switch;
+
+use anyhow::Result;
+
+use crate::Host;
+
+/// A test: it fails with an error.
+pub struct Case {
+    /// What it shows.
+    pub name: &'static str,
+    /// How.
+    pub run: fn(Host<'_>) -> Result<()>,
+    /// It needs the kernel's limits, or a disk of the machine's own.
+    pub needs_whole: bool,
+}
+
+/// All tests, in the order in which they run.
+pub fn all() -> Vec<Case> {
+    [documents::cases(), switch::cases(), faults::cases()].into_iter().flatten().collect()
+}

@@ -1,0 +1,78 @@
+//! Building osModa and installing it into a machine.
+
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context, Result, bail};
+
+use machine_suites::wait;
+
+use crate::machine::Owned;
+
+/// Programs with where they go.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("agentd", "/usr/lib/osmoda/agentd"),
+    ("osmoda-watch", "/usr/lib/osmoda/osmoda-watch"),
+    ("osmoda-routines", "/usr/lib/osmoda/osmoda-routines"),
+    ("osmoda-switch", "/usr/lib/osmoda/osmoda-switch"),
+    ("osmoda-generator", "/usr/lib/systemd/system-generators/osmoda-generator"),
+    ("osmoda", "/usr/bin/osmoda"),
+];
+/// Units of osModa's own.
+const UNITS: [&str; 4] =
+    ["osmoda-boot.service", "osmoda-agentd.service", "osmoda-watch.service", "osmoda-routines.service"];
+
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from)
+}
+
+/// Builds all programs.
+pub fn build(release: bool) -> Result<PathBuf> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(crate::root()).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--bins",
+        "--workspace",
+        "--exclude",
+        "xtask",
+    ]);
+    if release {
+        command.arg("--release");
+    }
+    let status = command.status().context("cargo cannot be run")?;
+    if !status.success() {
+        bail!("the build failed");
+    }
+    Ok(target().join(if release { "release" } else { "debug" }))
+}
+
+/// Builds osModa, installs it and waits until it answers.
+pub fn install(machine: &dyn Owned, release: bool) -> Result<()> {
+    let folder = crate::timed("building osModa", || build(release))?;
+    crate::timed("installing osModa", || {
+        machine.sh("systemctl stop osmoda-agentd osmoda-watch osmoda-routines 2>/dev/null || true")?;
+        for (program, to) in PROGRAMS {
+            machine.put(&folder.join(program), to)?;
+        }
+        machine.sh("ln -sf osmoda /usr/bin/agentctl")?;
+        for unit in UNITS {
+            let text = std::fs::read_to_string(crate::root().join("nix/units").join(unit))?;
+            machine.write(&format!("/usr/lib/systemd/system/{unit}"), &text)?;
+        }
+        let check = machine.output(&["/usr/bin/osmoda", "--version"])?;
+        if !check.status.success() {
+            bail!(
+                "the programs do not run there: {}. They were built for a newer C library than the machine's: build on \
+                 the older system, or use a newer --release",
+                String::from_utf8_lossy(&check.stderr).trim()
+            );
+        }
+        machine.sh("systemctl daemon-reload; systemctl enable --quiet --now osmoda-boot osmoda-agentd osmoda-watch osmoda-routines")?;
+        wait("an answer of osModa", Duration::from_secs(30), || {
+            Ok(machine.output(&["/usr/bin/osmoda", "status"]).is_ok_and(|output| output.status.success()))
+        })?;
+        Ok(())
+    })
+}

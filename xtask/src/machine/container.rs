@@ -1,0 +1,165 @@
+//! Containers of systemd-nspawn: a whole system in three seconds.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use machine_suites::{Machine, wait};
+
+use super::{Owned, Release, folder, is_up, root::root};
+use crate::host::{as_root, need, run};
+
+/// A container.
+#[derive(Debug)]
+pub struct Container {
+    name: String,
+}
+
+impl Container {
+    /// Makes a container and boots it.
+    pub fn up(name: &str, release: Release) -> Result<Self> {
+        need(&[("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")])?;
+        let base = root(release, false)?;
+        let container = Self { name: name.to_owned() };
+        container.remove()?;
+        run(as_root("cp").args(["-a", "--reflink=auto"]).arg(&base).arg(container.root()))?;
+        container.boot()?;
+        Ok(container)
+    }
+
+    /// A container that was made before.
+    pub fn open(name: &str) -> Result<Self> {
+        let container = Self { name: name.to_owned() };
+        if container.root().exists() {
+            Ok(container)
+        } else {
+            bail!("there is no machine {name}: `cargo xtask machine up --name {name}`")
+        }
+    }
+
+    /// Its files.
+    pub fn root(&self) -> PathBuf {
+        folder().join(format!("container-{}", self.name))
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        folder().join(format!("container-{}.pid", self.name))
+    }
+
+    /// Its process 1, as the host sees it.
+    fn leader(&self) -> Option<i32> {
+        let nspawn = self.nspawn()?;
+        let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// The process that holds it.
+    fn nspawn(&self) -> Option<i32> {
+        let recorded: i32 = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
+        let name = format!("osmoda-{}", self.name);
+        let is_it = |pid: i32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
+            words.first().is_some_and(|w| w.ends_with(b"systemd-nspawn")) && words.contains(&name.as_bytes())
+        };
+        if is_it(recorded) {
+            return Some(recorded);
+        }
+        // Below sudo it is a child of what we started.
+        let children = fs::read_to_string(format!("/proc/{recorded}/task/{recorded}/children")).ok()?;
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| is_it(*pid))
+    }
+
+    fn remove(&self) -> Result<()> {
+        self.cut()?;
+        run(as_root("rm").arg("-rf").arg(self.root()).arg(self.pid_file()))?;
+        Ok(())
+    }
+}
+
+impl Owned for Container {
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = as_root("nsenter");
+        let leader = self.leader().unwrap_or(-1).to_string();
+        command.args([
+            "--target",
+            &leader,
+            "--all",
+            "--wd=/",
+            "/usr/bin/env",
+            "-i",
+            "HOME=/root",
+            "TERM=xterm-256color",
+        ]);
+        command.args(["LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
+        command.args(words);
+        command
+    }
+
+    fn down(&self) -> Result<()> {
+        self.remove()
+    }
+}
+
+impl Machine for Container {
+    fn output(&self, words: &[&str]) -> Result<Output> {
+        crate::host::output(&mut self.command(words))
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<()> {
+        super::write(self, path, text)
+    }
+
+    fn is_whole(&self) -> bool {
+        false
+    }
+
+    fn put(&self, from: &Path, to: &str) -> Result<()> {
+        let target = self.root().join(to.trim_start_matches('/'));
+        run(as_root("install").args(["-D", "-m", "0755"]).arg(from).arg(&target))?;
+        Ok(())
+    }
+
+    fn cut(&self) -> Result<()> {
+        let Some(leader) = self.leader() else { return Ok(()) };
+        // Its process 1 takes all others with it.
+        run(as_root("kill").args(["-9", &leader.to_string()]))?;
+        wait("the end of the container", Duration::from_secs(20), || Ok(self.nspawn().is_none()))?;
+        Ok(())
+    }
+
+    fn boot(&self) -> Result<()> {
+        let console = fs::File::create(folder().join(format!("container-{}.log", self.name)))?;
+        let mut command = as_root("systemd-nspawn");
+        command.args([
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--private-network",
+            "--console=passive",
+            "--link-journal=no",
+        ]);
+        if !Path::new("/run/systemd/system").exists() {
+            // Without systemd on the host nobody could make a scope for it.
+            command.arg("--keep-unit").env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1");
+        }
+        command.args(["--machine", &format!("osmoda-{}", self.name), "--directory"]).arg(self.root());
+        use std::os::unix::process::CommandExt;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(console.try_clone()?)
+            .stderr(console)
+            .process_group(0)
+            .spawn()
+            .context("systemd-nspawn cannot be run")?;
+        fs::write(self.pid_file(), child.id().to_string())?;
+        wait("the boot of the container", Duration::from_secs(60), || Ok(self.leader().is_some() && is_up(self)))
+            .with_context(|| format!("see {}", folder().join(format!("container-{}.log", self.name)).display()))?;
+        Ok(())
+    }
+}
