@@ -5,6 +5,7 @@ use std::{collections::HashMap, rc::Rc};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use serde_json::{Map, Number, Value};
 
+use super::text::end_of;
 use crate::problem::Problem;
 
 /// Nodes that the documents of one file may have once aliases are followed: what makes a "billion laughs" harmless.
@@ -135,7 +136,8 @@ pub struct SyntaxError {
 /// The documents of a text, up to the first one that cannot be read.
 #[must_use]
 pub fn parse(text: &str) -> (Vec<Rc<Node>>, Option<SyntaxError>) {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    let end = end_of(text.trim_end());
+    let mut reader = Reader { parser: Parser::new_from_str(text), end, anchors: HashMap::new(), nodes: 0 };
     let mut documents = Vec::new();
     loop {
         match reader.document() {
@@ -148,6 +150,8 @@ pub fn parse(text: &str) -> (Vec<Rc<Node>>, Option<SyntaxError>) {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    /// The place after the last word.
+    end: Place,
     /// Finished nodes by anchor; an alias inside its own anchor finds nothing here, so a cycle cannot arise.
     anchors: HashMap<usize, (Rc<Node>, usize)>,
     nodes: usize,
@@ -165,10 +169,18 @@ fn syntax<T>(place: Place, code: &str, detail: impl Into<String>, hint: &str) ->
 impl<'a> Reader<'a> {
     fn event(&mut self) -> Read<(Event<'a>, Place)> {
         match self.parser.next() {
-            Some(Ok((event, span))) => Ok((event, place(&span))),
-            Some(Err(error)) => Err(Box::new(scan_error(&error))),
-            None => Ok((Event::StreamEnd, Place { line: 1, column: 1, length: 1 })),
+            Some(Ok((event, span))) => Ok((event, self.within(place(&span)))),
+            Some(Err(error)) => {
+                let error = scan_error(&error);
+                Err(Box::new(SyntaxError { place: self.within(error.place), ..error }))
+            }
+            None => Ok((Event::StreamEnd, self.end)),
         }
+    }
+
+    /// What the parser finds at the very end of the text, after empty lines, is after the last word for a person.
+    fn within(&self, place: Place) -> Place {
+        if (place.line, place.column) > (self.end.line, self.end.column) { self.end } else { place }
     }
 
     fn document(&mut self) -> Read<Option<Rc<Node>>> {
