@@ -1,5 +1,6 @@
 //! `cargo xtask`: every chore of the project.
 
+mod bench;
 mod demo;
 mod host;
 mod install;
@@ -27,6 +28,8 @@ enum Chore {
     Demo(demo::Demo),
     /// Run all tests, from units to machines.
     Test(test::Test),
+    /// Measure, each figure against a reference of the same run.
+    Bench(bench::Bench),
     /// Boot a machine to play with, and work with it.
     #[command(subcommand)]
     Machine(machine::Command),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Demo(demo) => demo.run(),
         Chore::Test(test) => test.run(),
+        Chore::Bench(bench) => bench.run(),
         Chore::Machine(command) => command.run(),
         Chore::Schemas(schemas) => schemas.run(),
     };

@@ -224,7 +224,15 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
         ttl: request.ttl,
         clear_quarantine: request.clear_quarantine,
     };
-    let (plan, step) = controller.converge(Some(&options)).await.map_err(failed)?;
+    let (plan, step) = match controller.converge(Some(&options)).await {
+        Ok(done) => done,
+        Err(error) => {
+            // The loop goes on trying.
+            controller.holding = Some(("retrying", error.to_string()));
+            api.queue.add(Key::Documents, "apply failed", Duration::from_secs(5));
+            return Err(failed(error));
+        }
+    };
     let problems = controller.problems();
     match step {
         Step::Switching(id) => {

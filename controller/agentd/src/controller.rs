@@ -68,7 +68,7 @@ pub struct Timings {
     pub load: u64,
     /// Reading and admitting what had changed.
     pub admit: u64,
-    /// Planning.
+    /// The last plan that changed something.
     pub plan: u64,
 }
 
@@ -322,7 +322,9 @@ impl Controller {
         self.base_follows()?;
         let began = std::time::Instant::now();
         let plan = self.plan()?;
-        self.timings.plan = microseconds(began);
+        if !plan.is_empty() {
+            self.timings.plan = microseconds(began);
+        }
         if let Some(wanted) = apply.and_then(|a| a.plan.as_ref()).filter(|id| **id != plan.id.to_string()) {
             let message = format!("the plan is {} now, not {wanted}", plan.id);
             self.holding = Some(("plan-changed", message));

@@ -1,7 +1,8 @@
 //! Folders that are followed with inotify: documents, and records of switches.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::PoisonError,
     time::Duration,
@@ -13,49 +14,82 @@ use osmoda_runtime::WorkQueue;
 use crate::reconcile::{ChangedPaths, Key};
 
 /// Follows the folders of documents. A folder that is not there yet, or comes back, is seen by its parent.
-///
-/// # Errors
-/// When inotify has no room left (fs.inotify.max_user_watches).
-pub fn documents(
-    roots: &[PathBuf],
-    changed: ChangedPaths,
-    queue: WorkQueue<Key>,
-    debounce: Duration,
-) -> notify::Result<RecommendedWatcher> {
-    let own: Vec<PathBuf> = roots.to_vec();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let mut set = changed.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Ok(event) if !is_news(event.kind) => return,
-            // The kernel's queue overflowed: nobody knows what changed.
-            Ok(event) if event.need_rescan() => *set = None,
-            Ok(event) => {
-                let within = |path: &Path| own.iter().any(|root| path.starts_with(root));
-                let mut paths = event.paths.into_iter().filter(|path| within(path)).peekable();
-                if paths.peek().is_none() {
-                    return;
+#[derive(Debug)]
+pub struct DocumentFolders {
+    watcher: RecommendedWatcher,
+    roots: Vec<PathBuf>,
+    /// What is followed under each root's name: a folder that was replaced is another one.
+    followed: BTreeMap<PathBuf, (u64, u64)>,
+}
+
+impl DocumentFolders {
+    /// Follows these folders.
+    ///
+    /// # Errors
+    /// When inotify has no room left (fs.inotify.max_user_watches).
+    pub fn new(
+        roots: &[PathBuf],
+        changed: ChangedPaths,
+        queue: WorkQueue<Key>,
+        debounce: Duration,
+    ) -> notify::Result<Self> {
+        let own: Vec<PathBuf> = roots.to_vec();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let mut set = changed.lock().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                Ok(event) if !is_news(event.kind) => return,
+                // The kernel's queue overflowed: nobody knows what changed.
+                Ok(event) if event.need_rescan() => *set = None,
+                Ok(event) => {
+                    let within = |path: &Path| own.iter().any(|root| path.starts_with(root));
+                    let mut paths = event.paths.into_iter().filter(|path| within(path)).peekable();
+                    if paths.peek().is_none() {
+                        return;
+                    }
+                    if let Some(set) = set.as_mut() {
+                        set.extend(paths);
+                    }
                 }
-                if let Some(set) = set.as_mut() {
-                    set.extend(paths);
+                Err(error) => {
+                    tracing::warn!("inotify: {error}");
+                    *set = None;
                 }
             }
-            Err(error) => {
-                tracing::warn!("inotify: {error}");
-                *set = None;
-            }
-        }
-        drop(set);
-        queue.add(Key::Documents, "file", debounce);
-    })?;
-    for root in roots {
-        if let Some(parent) = root.parent().filter(|parent| parent.is_dir()) {
+            drop(set);
+            queue.add(Key::Documents, "file", debounce);
+        })?;
+        for parent in roots.iter().filter_map(|root| root.parent()).filter(|parent| parent.is_dir()) {
             watcher.watch(parent, RecursiveMode::NonRecursive)?;
         }
-        if root.is_dir() {
-            watcher.watch(root, RecursiveMode::Recursive)?;
-        }
+        let mut folders = Self { watcher, roots: roots.to_vec(), followed: BTreeMap::new() };
+        folders.follow()?;
+        Ok(folders)
     }
-    Ok(watcher)
+
+    /// Follows folders that are new under their names. Returns whether there were any: what happened in them before has
+    /// to be looked for.
+    ///
+    /// # Errors
+    /// When inotify has no room left.
+    pub fn follow(&mut self) -> notify::Result<bool> {
+        let mut news = false;
+        for root in &self.roots {
+            let inode = root.symlink_metadata().ok().filter(std::fs::Metadata::is_dir).map(|m| (m.dev(), m.ino()));
+            if inode.as_ref() == self.followed.get(root) {
+                continue;
+            }
+            if self.followed.remove(root).is_some() {
+                // The kernel may have forgotten it already.
+                let _ = self.watcher.unwatch(root);
+            }
+            if let Some(inode) = inode {
+                self.watcher.watch(root, RecursiveMode::Recursive)?;
+                self.followed.insert(root.clone(), inode);
+                news = true;
+            }
+        }
+        Ok(news)
+    }
 }
 
 /// Opening and reading is no news; a file that is still being written is looked at when it is closed.

@@ -29,7 +29,7 @@ use osmoda_wallets::WalletPolicies;
 use osmoda_watch::Watchers;
 use tokio::sync::Mutex;
 
-use crate::{controller::Controller, ingest::Judge, reconcile::Loop};
+use crate::{controller::Controller, follow::DocumentFolders, ingest::Judge, reconcile::Loop};
 
 /// The controller daemon of osModa.
 #[derive(Debug, Parser)]
@@ -87,14 +87,20 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
     let queue = WorkQueue::new();
     let changed = follow::nothing_changed();
-    let _documents = follow::documents(controller.roots(), Arc::clone(&changed), queue.clone(), debounce)?;
+    let folders = DocumentFolders::new(controller.roots(), Arc::clone(&changed), queue.clone(), debounce)?;
     let _switches = follow::switches(machine.journal().folder(), queue.clone())?;
     let follower = Follower::new(&machine.ledger_folder())?;
     let metrics = Metrics::default();
     let controller = Arc::new(Mutex::new(controller));
     tokio::spawn(reconcile::follow_units(manager, queue.clone()));
-    let loop_ =
-        Loop { controller: Arc::clone(&controller), queue: queue.clone(), changed, resync, metrics: metrics.clone() };
+    let loop_ = Loop {
+        controller: Arc::clone(&controller),
+        queue: queue.clone(),
+        changed,
+        folders,
+        resync,
+        metrics: metrics.clone(),
+    };
     tokio::spawn(loop_.run());
     let state = api::Api { controller, queue, machine, head: follower.head() };
     osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket).await?;

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     controller::{Controller, Step},
+    follow::DocumentFolders,
     heal::{BACKOFF, Healed, Wanted},
 };
 
@@ -43,13 +44,14 @@ pub struct Loop {
     pub controller: Arc<Mutex<Controller>>,
     pub queue: WorkQueue<Key>,
     pub changed: ChangedPaths,
+    pub folders: DocumentFolders,
     pub resync: Duration,
     pub metrics: Metrics,
 }
 
 impl Loop {
     /// Runs for ever.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut wanted = Wanted::default();
         let objects = self.metrics.gauge("osmoda_objects", "Objects that are wished.");
         let refused = self.metrics.gauge("osmoda_objects_refused", "Objects whose latest document is refused.");
@@ -57,13 +59,17 @@ impl Loop {
         let failures = self.metrics.counter("osmoda_reconcile_failures_total", "Steps of the loop that failed.");
         let load = self.metrics.gauge("osmoda_load_microseconds", "Taking in all documents when agentd was started.");
         let admit = self.metrics.gauge("osmoda_admit_microseconds", "Taking in what had changed, the last time.");
-        let plan = self.metrics.gauge("osmoda_plan_microseconds", "The last plan.");
+        let plan = self.metrics.gauge("osmoda_changed_plan_microseconds", "The last plan that changed something.");
         self.queue.add(Key::Resync, "start", Duration::ZERO);
         loop {
             let work = self.queue.next().await;
             tracing::debug!(key = ?work.key, reasons = ?work.reasons, "looking");
             steps.increment();
-            let mut controller = self.controller.lock().await;
+            if matches!(work.key, Key::Documents | Key::Resync) {
+                self.follow_folders();
+            }
+            let shared = Arc::clone(&self.controller);
+            let mut controller = shared.lock().await;
             let result = match &work.key {
                 Key::Documents => self.documents(&mut controller).await,
                 Key::Resync => self.resync(&mut controller, &mut wanted).await,
@@ -85,6 +91,15 @@ impl Loop {
                     self.queue.retry(work.key, RETRY);
                 }
             }
+        }
+    }
+
+    /// A folder that came back is followed again, and everything in it looked at.
+    fn follow_folders(&mut self) {
+        match self.folders.follow() {
+            Ok(false) => {}
+            Ok(true) => *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            Err(error) => tracing::error!("folders of documents cannot be followed: {error}"),
         }
     }
 

@@ -128,6 +128,7 @@ impl Host<'_> {
 
     /// Takes every document away and waits until nothing of it runs.
     pub fn clear(&self) -> Result<()> {
+        wait("agentd", Duration::from_secs(30), || Ok(self.osmoda(&["status"])?.0 == 0))?;
         self.settle()?;
         self.sh("find /var/lib/osmoda/desired ! -type d -delete")?;
         if self.end(&["/bin/cat", "/etc/osmoda/agentd.yaml"])?.1 != QUICK {

@@ -147,7 +147,7 @@ fn killed_agentd(host: Host<'_>) -> Result<()> {
     host.clear()?;
     host.document("a.yaml", &sleeper("a", 7061, "  probation: {ttl: 3s}\n"))?;
     wait("probation", Duration::from_secs(20), || Ok(host.last_switch()?["state"] == "probation"))?;
-    host.sh("pkill -9 -x agentd; pkill -9 -f /usr/lib/osmoda/osmoda-watch")?;
+    host.sh("pkill -9 -x agentd; pkill -9 -x osmoda-watch")?;
     wait("agentd", Duration::from_secs(20), || Ok(host.osmoda(&["status"])?.0 == 0))?;
     host.settle()?;
     let switch = host.last_switch()?;
@@ -314,7 +314,7 @@ fn reload(host: Host<'_>) -> Result<()> {
     host.clear()?;
     let document = |content: &str, update: &str| {
         format!(
-            "apiVersion: os.moda/v1\nkind: App\nmetadata: {{name: a}}\nspec:\n  command: [/bin/sh, -c, 'trap \"cp ${{files}}/x ${{runtime}}/seen\" HUP; cp ${{files}}/x ${{runtime}}/seen; while :; do sleep 0.1; done']\n  reload: [/bin/kill, -HUP, $MAINPID]\n  update: {update}\n  files: {{x: {{content: {content}}}}}\n  probation: {{ttl: 500ms}}\n"
+            "apiVersion: os.moda/v1\nkind: App\nmetadata: {{name: a}}\nspec:\n  command: [/bin/sh, -c, 'trap \"cat ${{files}}/x > ${{runtime}}/seen\" HUP; cat ${{files}}/x > ${{runtime}}/seen; while :; do sleep 0.1; done']\n  reload: [/bin/kill, -HUP, $MAINPID]\n  update: {update}\n  files: {{x: {{content: {content}}}}}\n  probation: {{ttl: 500ms}}\n"
         )
     };
     let seen = |host: Host<'_>, content: &str| {

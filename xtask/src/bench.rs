@@ -1,0 +1,113 @@
+//! `cargo xtask bench`: figures, each against a reference of the same run.
+
+mod machine;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::machine::{Release, up};
+
+/// Measure, and write `target/bench/results.json`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Write the table into docs/performance.md, too.
+    #[arg(long)]
+    write: bool,
+}
+
+/// One figure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// Ours.
+    pub value: f64,
+    /// Of both.
+    pub unit: String,
+    /// What it is compared with.
+    pub reference: String,
+    /// That figure.
+    pub reference_value: f64,
+    /// Ours by the reference's.
+    pub ratio: f64,
+    /// What was aimed at.
+    pub goal: String,
+    /// Whether it was met.
+    pub met: bool,
+}
+
+impl Bench {
+    /// Measures.
+    pub fn run(&self) -> Result<()> {
+        let mut figures = ledger()?;
+        let machine = up("bench", Release::Bookworm, false)?;
+        let measured = crate::install::install(machine.as_ref(), true)
+            .and_then(|()| machine::measure(machine_suites::Host { machine: machine.as_ref() }));
+        machine.down()?;
+        figures.extend(measured?);
+        let folder = crate::root().join("target/bench");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("results.json"), serde_json::to_string_pretty(&figures)? + "\n")?;
+        let table = table(&figures);
+        println!("{table}");
+        if self.write {
+            write(&table)?;
+        }
+        let missed = figures.iter().filter(|figure| !figure.met).count();
+        println!("{} of {} goals met", figures.len() - missed, figures.len());
+        Ok(())
+    }
+}
+
+fn ledger() -> Result<Vec<Figure>> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(crate::root())
+        .args(["bench", "--quiet", "--locked", "-p", "osmoda-ledger", "--bench", "ledger"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo cannot be run")?;
+    if !output.status.success() {
+        bail!("the ledger's benchmark failed");
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+fn table(figures: &[Figure]) -> String {
+    let mut out = String::from("| what | osModa | reference | ratio | goal | met |\n|---|---:|---:|---:|---|---|\n");
+    for f in figures {
+        let number = |value: f64| match value {
+            v if v >= 1000.0 => format!("{v:.0}"),
+            v if v >= 10.0 => format!("{v:.1}"),
+            v => format!("{v:.3}"),
+        };
+        out += &format!(
+            "| {} | {} {} | {} {} ({}) | {:.2} | {} | {} |\n",
+            f.name,
+            number(f.value),
+            f.unit,
+            number(f.reference_value),
+            f.unit,
+            f.reference,
+            f.ratio,
+            f.goal,
+            if f.met { "yes" } else { "no" }
+        );
+    }
+    out
+}
+
+/// Puts the table between its marks in the page.
+fn write(table: &str) -> Result<()> {
+    let file = crate::root().join("docs/performance.md");
+    let page = std::fs::read_to_string(&file)?;
+    let (begin, end) = ("<!-- table -->", "<!-- end of table -->");
+    let (Some(from), Some(to)) = (page.find(begin), page.find(end)) else {
+        bail!("{} has no marks for the table", file.display());
+    };
+    std::fs::write(file, format!("{}{begin}\n\n{table}\n{}", &page[..from], &page[to..]))?;
+    Ok(())
+}
