@@ -235,9 +235,9 @@ fn healed(host: Host<'_>) -> Result<()> {
     host.apply(&[])?;
     host.settle()?;
     let unit = "osmoda-app-a.service";
-    for how in ["systemctl stop", "systemctl kill -s KILL"] {
+    for how in ["systemctl stop osmoda-app-a.service", "pkill -9 -f '^/bin/sleep 8701$'"] {
         let pid = host.main_pid(unit)?;
-        host.sh(&format!("{how} {unit}"))?;
+        host.sh(how)?;
         wait("its return", Duration::from_secs(20), || {
             let now = host.main_pid(unit)?;
             Ok(now != 0 && now != pid)
