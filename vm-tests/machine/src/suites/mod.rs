@@ -1,5 +1,8 @@
 //! Suites of tests on a machine, by what they are about.
 
+mod inside;
+pub mod sandbox;
+
 use anyhow::Result;
 
 use crate::Host;
@@ -16,5 +19,5 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    vec![]
+    [sandbox::cases()].into_iter().flatten().collect()
 }
