@@ -1,4 +1,4 @@
-//! Folders that are followed with inotify: documents, records of switches, the ledger.
+//! Folders that are followed with inotify: documents, and records of switches.
 
 use std::{
     collections::BTreeSet,
@@ -8,9 +8,7 @@ use std::{
 };
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
-use osmoda_ledger::Reader;
 use osmoda_runtime::WorkQueue;
-use tokio::sync::watch;
 
 use crate::reconcile::{ChangedPaths, Key};
 
@@ -82,34 +80,6 @@ pub fn switches(folder: &Path, queue: WorkQueue<Key>) -> notify::Result<Recommen
     })?;
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
-}
-
-/// Follows the ledger, whoever writes to it: the receiver holds its last row.
-///
-/// # Errors
-/// When inotify has no room left.
-pub fn ledger(folder: &Path) -> notify::Result<(RecommendedWatcher, watch::Receiver<i64>)> {
-    let head = {
-        let folder = folder.to_owned();
-        move || Reader::open(&folder).ok().and_then(|reader| reader.head().ok().flatten()).map_or(0, |(id, _)| id)
-    };
-    let (sender, receiver) = watch::channel(head());
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let wal = |event: &notify::Event| {
-            event.paths.iter().any(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("ledger.db")))
-        };
-        // A reader of ours opens and closes files there, too: that is no news.
-        if event.as_ref().is_ok_and(|event| matches!(event.kind, EventKind::Modify(_)) && wal(event)) {
-            let now = head();
-            sender.send_if_modified(|known| {
-                let news = *known != now;
-                *known = now;
-                news
-            });
-        }
-    })?;
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    Ok((watcher, receiver))
 }
 
 /// A set in which nothing is named yet.

@@ -19,7 +19,7 @@ use clap::Parser;
 use osmoda_apps::Apps;
 use osmoda_generation::plan::Renderers;
 use osmoda_ipc::{Metrics, Peers};
-use osmoda_ledger::Ledger;
+use osmoda_ledger::{Follower, Ledger};
 use osmoda_mcp::McpServers;
 use osmoda_routines::Routines;
 use osmoda_runtime::WorkQueue;
@@ -89,14 +89,14 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let changed = follow::nothing_changed();
     let _documents = follow::documents(controller.roots(), Arc::clone(&changed), queue.clone(), debounce)?;
     let _switches = follow::switches(machine.journal().folder(), queue.clone())?;
-    let (_ledger, head) = follow::ledger(&machine.ledger_folder())?;
+    let follower = Follower::new(&machine.ledger_folder())?;
     let metrics = Metrics::default();
     let controller = Arc::new(Mutex::new(controller));
     tokio::spawn(reconcile::follow_units(manager, queue.clone()));
     let loop_ =
         Loop { controller: Arc::clone(&controller), queue: queue.clone(), changed, resync, metrics: metrics.clone() };
     tokio::spawn(loop_.run());
-    let state = api::Api { controller, queue, machine, head };
+    let state = api::Api { controller, queue, machine, head: follower.head() };
     osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket).await?;
     Ok(())
 }

@@ -8,11 +8,13 @@
 mod chain;
 mod checkpoint;
 mod database;
+mod follow;
 mod reader;
 mod verify;
 mod writer;
 
 pub use chain::{Event, InvalidEvent};
+pub use follow::Follower;
 pub use reader::{Query, Reader, Row, type_matches};
 pub use verify::{Damage, Report, verify};
 pub use writer::{Ledger, Receipt};

@@ -7,15 +7,14 @@ use std::{
     time::Duration,
 };
 
-use notify::{EventKind, RecursiveMode, Watcher as _};
 use osmoda_generation::durable;
 use osmoda_ipc::{Metrics, Peers};
-use osmoda_ledger::{Event, Ledger, Query, Reader, type_matches};
+use osmoda_ledger::{Event, Follower, Ledger, Query, Reader, type_matches};
 use osmoda_safeswitch::Machine;
 use osmoda_schemas::{kinds::routine::Trigger, name::Name};
 use osmoda_systemd::{ActiveState, Manager, UnitEvents};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 use crate::{FOLDER, Slice, api};
 
@@ -71,28 +70,23 @@ pub async fn run(machine: Machine, socket: &Path, authors: Vec<u32>) -> Result<(
     let manager = Manager::connect().await?;
     let ledger = Ledger::open(&machine.ledger_folder())?;
     let shared = Shared { machine, manager, ledger, waiting: Arc::default() };
-    let (news, listener) = mpsc::unbounded_channel();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| matches!(event.kind, EventKind::Modify(_))) {
-            let _ = news.send(());
-        }
-    })?;
-    watcher.watch(&shared.machine.ledger_folder(), RecursiveMode::NonRecursive)?;
-    tokio::spawn(trigger_by_events(shared.clone(), listener));
+    let follower = Follower::new(&shared.machine.ledger_folder())?;
+    tokio::spawn(trigger_by_events(shared.clone(), follower.head()));
     tokio::spawn(remember_runs(shared.clone()));
     let peers = Peers::root_only();
     peers.set_authors(authors);
     osmoda_ipc::serve(api::service(shared, peers, Metrics::default()), socket).await?;
-    drop(watcher);
+    drop(follower);
     Ok(())
 }
 
 /// Looks at every event once, also at those that came while the daemon was away.
-async fn trigger_by_events(shared: Shared, mut news: mpsc::UnboundedReceiver<()>) {
+async fn trigger_by_events(shared: Shared, mut head: watch::Receiver<i64>) {
     let file = shared.machine.state.join("routines/cursor");
     let mut cursor = read_cursor(&shared, &file);
     loop {
         let query = Query { after: Some(cursor), limit: PAGE, ..Query::default() };
+        head.mark_unchanged();
         let rows = Reader::open(&shared.machine.ledger_folder()).and_then(|reader| reader.rows(&query));
         match rows {
             Ok(rows) if !rows.is_empty() => {
@@ -112,11 +106,9 @@ async fn trigger_by_events(shared: Shared, mut news: mpsc::UnboundedReceiver<()>
                 }
             }
             Ok(_) => {
-                if news.recv().await.is_none() {
+                if head.changed().await.is_err() {
                     return;
                 }
-                // A burst of signals is one look.
-                while news.try_recv().is_ok() {}
             }
             Err(error) => {
                 tracing::warn!("{error}");
