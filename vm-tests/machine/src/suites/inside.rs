@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::quick;
 use crate::Host;
 
 /// Words that the programs are written in.
@@ -62,11 +63,8 @@ pub fn look(host: Host<'_>, fields: Value, questions: &str) -> Result<Seen> {
     for (name, value) in fields.as_object().context("the fields are an object")? {
         document["spec"][name] = value.clone();
     }
-    host.document("inside.json", &document.to_string())?;
-    let verdict = host.apply(&["--ttl", "0s"])?;
     let journal = || host.run(&["/usr/bin/journalctl", "-u", UNIT, "-n", "30", "--no-pager"]).unwrap_or_default();
-    ensure!(verdict == "committed" || verdict == "nothing", "the switch is {verdict}\n{}", journal());
-    host.settle()?;
+    quick::apply(host, &[document]).with_context(journal)?;
     ensure!(host.active(UNIT)? == "active", "the program did not end well\n{}", journal());
     let text = host.run(&["/bin/cat", "/run/osmoda-app-inside/seen"])?;
     Ok(Seen(text.lines().filter_map(|line| line.split_once('=')).map(|(n, a)| (n.into(), a.into())).collect()))

@@ -1,6 +1,7 @@
 //! Suites of tests on a machine, by what they are about.
 
 mod inside;
+mod quick;
 pub mod sandbox;
 
 use anyhow::Result;

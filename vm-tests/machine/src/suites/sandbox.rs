@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Case,
     inside::{Seen, UNIT, look},
+    quick,
 };
 use crate::{Host, wait};
 
@@ -38,13 +39,14 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn tier_1_writes(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     host.sh("echo theirs > /tmp/of-the-machine; mkdir -p /srv/theirs; chmod 777 /srv/theirs")?;
     let seen = look(
         host,
         json!({ "stateDirectory": true }),
         r#"
-for path in ["/usr", "/etc", "/var", "/var/lib", "/nix/store", "/srv/theirs", "/opt", "/boot", "/run", "/dev"]:
+for path in ["/usr", "/etc", "/var", "/var/lib", "/nix/store", "/srv/theirs", "/opt", "/boot", "/run", "/dev", "/home", "/root",
+             "/run/user"]:
     ask("write " + path, lambda: write(path + "/by-the-sandbox"))
 ask("write /etc/passwd", lambda: open("/etc/passwd", "a").close())
 ask("write its files", lambda: open(sys.argv[0], "a").close())
@@ -64,11 +66,11 @@ ask("folder", os.getcwd)
     let mode = host.sh("stat -Lc %a /var/lib/osmoda-app-inside; test ! -e /tmp/mine")?;
     ensure!(mode.trim() == "700", "the state directory's mode is {mode}");
     host.sh("rm -rf /tmp/of-the-machine /srv/theirs")?;
-    host.clear()
+    quick::clear(host)
 }
 
 fn tier_1_sees(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     host.sh("mkdir -p /home/someone; for f in /home/someone/letter /root/letter; do echo dear > $f; done")?;
     host.sh("chmod -R a+rX /home/someone /root/letter; chmod 755 /root")?;
     let seen = look(
@@ -94,7 +96,7 @@ ask("call osmoda", lambda: socket.socket(socket.AF_UNIX).connect("/run/osmoda/ag
     }
     ensure!(seen.value("pids")? == "[]", "it sees the processes {}", seen.value("pids")?);
     host.sh("rm -rf /home/someone /root/letter; chmod 700 /root")?;
-    host.clear()
+    quick::clear(host)
 }
 
 /// What no sandboxed program may do, whatever its tier.
@@ -137,9 +139,9 @@ fn privileges(host: Host<'_>, tier: u8) -> Result<Seen> {
 }
 
 fn tier_1_privileges(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     privileges(host, 1)?;
-    host.clear()
+    quick::clear(host)
 }
 
 /// Runs work while something listens on the port, at all addresses.
@@ -163,7 +165,7 @@ fn with_listener<T>(host: Host<'_>, work: impl FnOnce() -> Result<T>) -> Result<
 }
 
 fn tier_1_network(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     let questions = r#"
 ask("local", lambda: connect("127.0.0.1", 18080))
 ask("unix", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
@@ -177,11 +179,11 @@ ask("family vsock", lambda: socket.socket(socket.AF_VSOCK))
     seen.could_not("family ")?;
     let shown = host.run(&["/usr/bin/systemctl", "show", "-p", "IPAddressDeny", "-p", "IPAddressAllow", UNIT])?;
     ensure!(shown.contains("0.0.0.0/0") && shown.contains("127.0.0.0/8"), "{shown}");
-    host.clear()
+    quick::clear(host)
 }
 
 fn tier_1_stays(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     host.run(&["/bin/ip", "address", "add", &format!("{ADDRESS}/32"), "dev", "lo"])?;
     let questions = format!(r#"ask("away", lambda: connect("{ADDRESS}", 18080))"#) + "\n";
     let (local, any) = with_listener(host, || {
@@ -191,11 +193,11 @@ fn tier_1_stays(host: Host<'_>) -> Result<()> {
     host.run(&["/bin/ip", "address", "delete", &format!("{ADDRESS}/32"), "dev", "lo"])?;
     local.could_not("away")?;
     any.could(&["away"])?;
-    host.clear()
+    quick::clear(host)
 }
 
 fn declared_access(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     host.sh("mkdir -p /home/someone/open /home/someone/closed /srv/shared; chmod 777 /srv/shared; \
          echo hello > /home/someone/open/page; echo dear > /home/someone/closed/letter; chmod -R a+rX /home/someone")?;
     let access = json!({
@@ -224,11 +226,11 @@ ask("not open /dev/kmsg", lambda: os.open("/dev/kmsg", os.O_WRONLY))
     seen.could_not("not ")?;
     ensure!(seen.value("CapEff")? == "0000000000000400", "it has the capabilities {}", seen.value("CapEff")?);
     host.sh("test -e /srv/shared/by-the-sandbox; rm -rf /srv/shared /home/someone")?;
-    host.clear()
+    quick::clear(host)
 }
 
 fn tier_2_network(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     let questions = r#"
 ask("reach 127.0.0.1", lambda: connect("127.0.0.1", 18080))
 ask("reach ::1", lambda: connect("::1", 18080))
@@ -244,10 +246,10 @@ ask("namespace", lambda: os.readlink("/proc/self/ns/net"))
     ensure!(seen.value("namespace")? != ours.trim(), "it is in the machine's network namespace");
     // Its own declaration does not open the network either.
     let asked = json!({ "tier": 2, "access": { "network": "host" } });
-    host.document("inside.json", &document(asked).to_string())?;
-    let (status, _, problems) = host.osmoda(&["validate", "/var/lib/osmoda/desired/inside.json"])?;
+    host.machine.write("/run/inside.json", &document(asked).to_string())?;
+    let (status, _, problems) = host.osmoda(&["validate", "/run/inside.json"])?;
     ensure!(status == 2 && problems.contains("network"), "tier 2 may declare a network: {status} {problems}");
-    host.clear()
+    quick::clear(host)
 }
 
 fn document(spec: Value) -> Value {
@@ -262,9 +264,9 @@ fn document(spec: Value) -> Value {
 }
 
 fn tier_2_sees(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     privileges(host, 2)?;
-    host.sh("mkdir -p /srv/theirs; chmod 777 /srv/theirs; echo dear > /srv/theirs/letter")?;
+    host.sh("mkdir -p /srv/theirs; chmod 777 /srv/theirs; echo dear > /srv/theirs/letter; echo > /dev/shm/theirs")?;
     let seen = look(
         host,
         json!({ "tier": 2 }),
@@ -276,6 +278,7 @@ for path in ["/srv", "/srv/theirs", "/opt", "/boot", "/mnt", "/run/osmoda", "/va
     ask("list " + path, lambda: os.listdir(path))
 for path in ["/proc/1/cmdline", "/proc/meminfo", "/proc/cmdline", "/proc/sys/kernel/hostname", "/srv/theirs/letter"]:
     ask("read " + path, lambda: read(path))
+ask("shm", lambda: (write("/dev/shm/mine"), os.listdir("/dev/shm"))[1])
 ask("tmp", lambda: write("/tmp/mine"))
 ask("own", lambda: write("mine"))
 ask("folder", os.getcwd)
@@ -287,14 +290,15 @@ ask("user namespace", lambda: read("/proc/self/uid_map").split()[2])
         seen.could_not(prefix)?;
     }
     seen.could(&["tmp", "own"])?;
+    ensure!(seen.value("shm")? == "['mine']", "it shares memory: {}", seen.value("shm")?);
     ensure!(seen.value("folder")? == "/run/osmoda-app-inside", "it works in {}", seen.value("folder")?);
     ensure!(seen.value("user namespace")? == "1", "it shares the machine's users");
-    host.sh("rm -rf /srv/theirs")?;
-    host.clear()
+    host.sh("rm -rf /srv/theirs /dev/shm/theirs")?;
+    quick::clear(host)
 }
 
 fn tier_0(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     let seen = look(
         host,
         json!({ "tier": 0, "user": { "name": "root" } }),
@@ -314,11 +318,11 @@ ask("Seccomp of its own", lambda: read("/proc/self/status").count("NoNewPrivs:\t
     seen.could(&["write", "root", "osmoda", "mount", "unmount", "init"])?;
     ensure!(seen.value("NoNewPrivs")? == "0", "{seen:?}");
     host.sh("rm /usr/local/by-tier-0")?;
-    host.clear()
+    quick::clear(host)
 }
 
 fn secrets(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     // Its value is made on the machine, so that finding it anywhere means that osModa took it there.
     host.sh("umask 077; mkdir -p /etc/credstore; tr -dc a-f0-9 < /dev/urandom | head -c 40 > /root/token.secret")?;
     host.sh("cp /root/token.secret /etc/credstore/inside.key")?;
@@ -346,34 +350,32 @@ ask("not writable", lambda: os.chmod(folder + "/token", 0o644))
     // The program's own notes hold the secret by now; those are its own.
     let places = "/nix/store /etc/systemd /run/systemd/generator /run/osmoda /run/systemd/system /run/systemd/transient \
                   /var/lib/osmoda /usr/lib/systemd";
-    let found = host.sh(&format!("grep -rlaF \"$(cat /root/token.secret)\" {places} 2>/dev/null || true"))?;
+    let found = host.sh(&format!("grep -rlaFf /root/token.secret {places} 2>/dev/null || true"))?;
     ensure!(found.is_empty(), "the secret is in {found}");
-    let listed = "grep -laF \"$(cat /root/token.secret)\" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null \
-                  | grep -v /self/ || true; \
+    let listed = "grep -laFf /root/token.secret /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null || true; \
                   { systemctl show osmoda-app-inside; systemctl cat osmoda-app-inside; journalctl --no-pager; } \
-                  | grep -cF \"$(cat /root/token.secret)\" | grep -v '^0$' || true";
+                  | grep -Ff /root/token.secret || true";
     let listed = host.sh(listed)?;
     ensure!(listed.is_empty(), "the secret can be read in {listed}");
     host.sh("rm /root/token.secret /etc/credstore/inside.key")?;
-    host.clear()
+    quick::clear(host)
 }
 
 fn memory_limit(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     let document = json!({
         "command": ["/usr/bin/python3", "-c", "import time; x = bytearray(256 << 20); time.sleep(60)"],
         "resources": { "memory": "64Mi" },
         "restart": { "policy": "never" },
     });
-    host.document("inside.json", &self::document(document).to_string())?;
-    host.apply(&["--ttl", "0s"])?;
+    quick::apply(host, &[self::document(document)])?;
     let result = || Ok(host.run(&["/usr/bin/systemctl", "show", "-P", "Result", UNIT])?.trim() == "oom-kill");
     wait("the end of what wants too much memory", Duration::from_secs(30), result)?;
-    host.clear()
+    quick::clear(host)
 }
 
 fn task_limit(host: Host<'_>) -> Result<()> {
-    host.clear()?;
+    quick::clear(host)?;
     let questions = r#"
 import time
 def fork():
@@ -389,5 +391,5 @@ ask("not one more", fork)
     let seen = look(host, json!({ "resources": { "tasks": 10 } }), questions)?;
     seen.could(&["few 0", "few 5"])?;
     seen.could_not("not ")?;
-    host.clear()
+    quick::clear(host)
 }
