@@ -54,8 +54,10 @@ fn render_one(out: &mut String, problem: &Problem, color: bool, source: &dyn Fn(
     out.push('\n');
 }
 
+/// The beginning of a line. Control characters keep their column and do nothing.
 fn clip(line: &str) -> String {
-    if line.chars().count() <= 160 { line.to_owned() } else { line.chars().take(159).chain(['…']).collect() }
+    let shown = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c });
+    if line.chars().count() <= 160 { shown.collect() } else { shown.take(159).chain(['…']).collect() }
 }
 
 #[cfg(test)]

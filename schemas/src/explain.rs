@@ -1,296 +1,194 @@
-//! `osmoda explain App.spec.health`: what a field is, read from the same schemas that documents are checked against.
+//! What a field is, told from the schemas: `App.spec.health.probe` is found, described and listed with its fields.
+//!
+//! ```
+//! let probe = osmoda_schemas::explain::explain("app.spec.health.probe")?;
+//! assert_eq!(probe.type_name, "one of: unit, tcp, http, command");
+//! # Ok::<(), osmoda_schemas::problem::Problem>(())
+//! ```
 
-use std::fmt::Write as _;
+mod render;
+mod shape;
+mod table;
+mod walk;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use render::render;
+pub use table::field_table;
+
+use self::{
+    shape::{Shape, Type},
+    walk::{Found, Miss},
+};
 use crate::{document::did_you_mean, generate::document_schema, object::Kind, problem::Problem};
 
-/// What there is to say about a kind or a field of it.
+/// What there is to say about a path.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// Its path, such as `App.spec.health`.
+    /// The path, with the kind as documents write it.
     pub path: String,
-    /// What it holds, in words.
+    /// Such as `string`, `list of HealthCheck`, `map of FileContent`, `one of: exec, notify`.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// What it is for.
+    /// What it means; paragraphs are separated by an empty line.
     pub description: String,
-    /// What holds when it is left out.
+    /// What it is when it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
-    /// Its own fields.
+    /// Whether it has to be there.
+    pub required: bool,
+    /// Bounds or a sample of a value, such as `1 to 1000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+    /// The values of `type` that have this field, when not all have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_with: Vec<String>,
+    /// Its fields, or those of each entry of a list or map.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field>,
+    /// What it can be, when that is a choice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// A whole document, for a kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<&'static str>,
 }
 
-/// A field of what is explained.
+/// A field of something.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Field {
     /// Its name.
     pub name: String,
-    /// With `type: ...`, the only one it belongs to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
-    /// What it holds, in words.
+    /// As [`Explanation::type_name`].
     #[serde(rename = "type")]
     pub type_name: String,
-    /// It may not be left out.
+    /// Whether it has to be there.
     pub required: bool,
-    /// What holds when it is left out.
+    /// What it is when it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
-    /// What it is for.
+    /// What it means.
     pub description: String,
 }
 
-/// Explains a path such as `App`, `app.spec.health` or `Routine.spec.trigger.schedule`.
+/// One of several things that a value can be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variant {
+    /// The value itself, or that of `type`.
+    pub name: String,
+    /// What choosing it means.
+    pub description: String,
+    /// The fields beside `type`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
+}
+
+/// Explains a kind or a field: `App`, `apps.spec.health`, `App.spec.ports.http.port`, `Routine.spec.trigger.cron`.
+/// Lists need no index, maps no key.
 ///
 /// # Errors
-/// When there is no such kind or field, with the nearest name.
+/// `unknown-path`, with the nearest name that there is.
 pub fn explain(path: &str) -> Result<Explanation, Problem> {
-    let mut parts = path.split('.');
-    let first = parts.next().unwrap_or_default();
-    let kind: Kind = first.parse().map_err(|error| {
-        let names = Kind::ALL.iter().map(ToString::to_string);
-        let problem = Problem::new(404, "unknown-path", format!("{error}"));
-        match did_you_mean(first, names) {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
-    })?;
-    let root = document_schema(kind);
-    let schema = Schemas { root: &root };
-    let mut here = &root;
-    let mut so_far = kind.to_string();
-    let mut node = &root;
-    for part in parts {
-        let name = part.trim_end_matches(|c: char| c == ']' || c == '[' || c.is_ascii_digit());
-        let fields = schema.fields(here);
-        let Some(field) = fields.iter().find(|f| f.name == name) else {
-            let names: Vec<String> = fields.iter().map(|f| f.name.to_owned()).collect();
-            let hint = did_you_mean(name, names.iter().cloned()).unwrap_or_else(|| match names.is_empty() {
-                true => format!("{so_far} has no fields"),
-                false => format!("its fields are {}", names.join(", ")),
-            });
-            return Err(Problem::new(404, "unknown-path", format!("{so_far} has no field `{name}`")).hint(hint));
-        };
-        so_far = format!("{so_far}.{name}");
-        node = field.schema;
-        here = field.schema;
+    let segments = walk::segments(path);
+    let (first, rest) = segments.split_first().ok_or_else(|| unknown_kind(""))?;
+    let kind = find_kind(first).ok_or_else(|| unknown_kind(first))?;
+    let schema = document_schema(kind);
+    let start = Found::root(kind.as_str(), Shape::new(&schema, &schema));
+    match walk::walk(start.clone(), rest) {
+        Ok(found) => Ok(explanation(&found, rest.is_empty().then(|| example(kind)))),
+        Err(miss) => Err(unknown_path(&miss, &start, rest)),
     }
-    let fields = schema.fields(here).into_iter().map(|f| Field {
-        name: f.name.to_owned(),
-        of: f.of.map(str::to_owned),
-        type_name: schema.type_name(f.schema),
-        required: f.required,
-        default: schema.default(f.schema),
-        description: schema.description(f.schema),
-    });
-    Ok(Explanation {
-        path: so_far,
-        type_name: schema.type_name(node),
-        description: schema.description(node),
-        default: schema.default(node),
-        fields: fields.collect(),
-    })
 }
 
-struct FoundField<'a> {
-    name: &'a str,
-    of: Option<&'a str>,
-    schema: &'a Value,
-    required: bool,
-}
-
-struct Schemas<'a> {
-    root: &'a Value,
-}
-
-impl<'a> Schemas<'a> {
-    /// What a reference points to.
-    fn resolve(&self, schema: &'a Value) -> &'a Value {
-        let mut at = schema;
-        while let Some(reference) = at["$ref"].as_str() {
-            at = self.root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
-        }
-        at
-    }
-
-    /// Of an optional value, what it is when it is there.
-    fn present(&self, schema: &'a Value) -> &'a Value {
-        let schema = self.resolve(schema);
-        match schema["anyOf"].as_array() {
-            Some(branches) if branches.len() == 2 => {
-                branches.iter().find(|b| b["type"] != "null").map_or(schema, |b| self.resolve(b))
-            }
-            _ => schema,
-        }
-    }
-
-    /// Fields of an object, of the items of a list, of the values of a map, or of each of several shapes.
-    fn fields(&self, schema: &'a Value) -> Vec<FoundField<'a>> {
-        let schema = self.present(schema);
-        if schema["items"].is_object() {
-            return self.fields(&schema["items"]);
-        }
-        let mut found = self.own_fields(schema, None);
-        if found.is_empty() && schema["additionalProperties"].is_object() {
-            return self.fields(&schema["additionalProperties"]);
-        }
-        for shape in schema["oneOf"].as_array().into_iter().flatten() {
-            let shape_ = self.resolve(shape);
-            let tag = shape["properties"]["type"]["const"].as_str().or(shape_["properties"]["type"]["const"].as_str());
-            let Some(tag) = tag else { continue };
-            found.extend(self.own_fields(shape_, Some(tag)));
-            if shape["$ref"].is_string() {
-                found.extend(self.own_fields(shape, Some(tag)));
-            }
-        }
-        found
-    }
-
-    fn own_fields(&self, schema: &'a Value, of: Option<&'a str>) -> Vec<FoundField<'a>> {
-        let required: Vec<&str> =
-            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let properties = schema["properties"].as_object().into_iter().flatten();
-        properties
-            .filter(|(name, _)| of.is_none() || *name != "type")
-            .map(|(name, schema)| FoundField { name, of, schema, required: required.contains(&name.as_str()) })
-            .collect()
-    }
-
-    fn description(&self, schema: &Value) -> String {
-        let own = schema["description"].as_str();
-        let text = own.or_else(|| {
-            let at = self.root.pointer(schema["$ref"].as_str()?.trim_start_matches('#'))?;
-            at["description"].as_str()
-        });
-        text.unwrap_or_default().to_owned()
-    }
-
-    fn default(&self, schema: &Value) -> Option<Value> {
-        schema.get("default").filter(|d| !d.is_null() && **d != serde_json::json!({})).cloned()
-    }
-
-    /// What a value is, in words.
-    fn type_name(&self, schema: &'a Value) -> String {
-        let schema = self.present(schema);
-        if let Some(constant) = schema["const"].as_str() {
-            return format!("`{constant}`");
-        }
-        let constants = |list: &'a Value| -> Vec<String> {
-            let values = list.as_array().into_iter().flatten();
-            values.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect()
-        };
-        if schema["enum"].is_array() {
-            return constants(&schema["enum"]).join(" | ");
-        }
-        if let Some(shapes) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
-            let one = |shape: &'a Value| {
-                let tag = &self.resolve(shape)["properties"]["type"]["const"];
-                let tag = tag.as_str().or(shape["properties"]["type"]["const"].as_str());
-                tag.or(shape["const"].as_str()).map_or_else(|| self.type_name(shape), str::to_owned)
+fn explanation(found: &Found<'_>, example: Option<&'static str>) -> Explanation {
+    let shape = found.shape;
+    let inner = shape.innermost();
+    let variants = match inner.kind() {
+        Type::Tagged(variants) => {
+            let variant = |(name, variant): &(String, Shape<'_>)| Variant {
+                name: name.clone(),
+                description: variant.description(),
+                fields: fields(*variant, &["type"]),
             };
-            return shapes.iter().map(one).collect::<Vec<_>>().join(" | ");
+            variants.iter().map(variant).collect()
         }
-        let kind = match &schema["type"] {
-            Value::String(kind) => kind.as_str(),
-            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|k| *k != "null").unwrap_or("any"),
-            _ => "any",
-        };
-        match kind {
-            "array" => format!("list of {}", self.type_name(&schema["items"])),
-            "object" if schema["additionalProperties"].is_object() => {
-                format!("map of {}", self.type_name(&schema["additionalProperties"]))
+        Type::Choice(values) => {
+            let variant = |(name, description)| Variant { name, description, fields: Vec::new() };
+            values.into_iter().map(variant).collect()
+        }
+        _ => Vec::new(),
+    };
+    Explanation {
+        path: found.path.clone(),
+        type_name: shape.type_name(),
+        description: shape.full_description(),
+        default: shape.default().cloned(),
+        required: found.required,
+        limits: shape.limits().or_else(|| Some(format!("values such as `{}`", shape.sample()?))),
+        only_with: found.only_with.clone(),
+        fields: fields(inner, &[]),
+        variants,
+        example,
+    }
+}
+
+fn fields(shape: Shape<'_>, without: &[&str]) -> Vec<Field> {
+    let field = |(name, shape, required): (&str, Shape<'_>, bool)| Field {
+        name: name.to_owned(),
+        type_name: shape.type_name(),
+        required,
+        default: shape.default().cloned(),
+        description: shape.description(),
+    };
+    shape.fields().filter(|(name, ..)| !without.contains(name)).map(field).collect()
+}
+
+/// A short document of the kind.
+const fn example(kind: Kind) -> &'static str {
+    match kind {
+        Kind::App => include_str!("../examples/app-hello.yaml"),
+        Kind::McpServer => include_str!("../examples/mcp-stdio.yaml"),
+        Kind::NixosConfig => include_str!("../examples/nixos/firewall.yaml"),
+        Kind::Routine => include_str!("../examples/routine-interval.yaml"),
+        Kind::WalletPolicy => include_str!("../examples/wallet-default.yaml"),
+        Kind::Watcher => include_str!("../examples/watcher-http.yaml"),
+    }
+}
+
+/// Whatever its case, its plural, and with hyphens, as file names have them.
+fn find_kind(text: &str) -> Option<Kind> {
+    let text = text.to_ascii_lowercase().replace(['-', '_'], "");
+    Kind::ALL.iter().copied().find(|kind| text == kind.as_str().to_ascii_lowercase() || text == kind.plural())
+}
+
+fn unknown_kind(text: &str) -> Problem {
+    let names = || Kind::ALL.iter().map(|kind| kind.as_str().to_owned());
+    let hint = did_you_mean(text, names())
+        .unwrap_or_else(|| format!("a path begins with a kind: {}", names().collect::<Vec<_>>().join(", ")));
+    Problem::new(404, "unknown-path", format!("there is no kind `{}`", clip(text))).hint(hint)
+}
+
+fn unknown_path(miss: &Miss, start: &Found<'_>, rest: &[&str]) -> Problem {
+    let detail = format!("there is no `{}` in `{}`", clip(&miss.name), miss.at);
+    // Most people mean the spec when they leave it out.
+    let with_spec: Vec<&str> = ["spec"].into_iter().chain(rest.iter().copied()).collect();
+    let hint = match walk::walk(start.clone(), &with_spec) {
+        Ok(found) => format!("did you mean `{}`?", found.path),
+        Err(_) => did_you_mean(&miss.name, miss.known.iter().cloned()).unwrap_or_else(|| {
+            if miss.known.is_empty() {
+                format!("`{}` has no fields", miss.at)
+            } else {
+                format!("known there: {}", miss.known.join(", "))
             }
-            other => other.to_owned(),
-        }
-    }
+        }),
+    };
+    Problem::new(404, "unknown-path", detail).hint(hint)
 }
 
-/// The explanation for a terminal.
-#[must_use]
-pub fn render(explanation: &Explanation, color: bool) -> String {
-    let bold = |text: &str| if color { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
-    let dim = |text: &str| if color { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() };
-    let mut out = format!("{}  {}\n", bold(&explanation.path), dim(&explanation.type_name));
-    if !explanation.description.is_empty() {
-        let _ = writeln!(out, "\n{}", explanation.description);
-    }
-    if let Some(default) = &explanation.default {
-        let _ = writeln!(out, "\nDefault: {}", show(default));
-    }
-    if !explanation.fields.is_empty() {
-        out.push_str("\nFields:\n");
-    }
-    let mut group = None;
-    for field in &explanation.fields {
-        if field.of != group {
-            let _ = writeln!(out, "  with {}", bold(&format!("type: {}", field.of.as_deref().unwrap_or_default())));
-            group.clone_from(&field.of);
-        }
-        let needed = if field.required { ", required" } else { "" };
-        let default = field.default.as_ref().map(|d| format!(", default {}", show(d))).unwrap_or_default();
-        let kind = dim(&format!("{}{needed}{default}", field.type_name));
-        let _ = writeln!(out, "  {}  {kind}", bold(&field.name));
-        if !field.description.is_empty() {
-            let _ = writeln!(out, "      {}", field.description.replace('\n', "\n      "));
-        }
-    }
-    out
-}
-
-fn show(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The fields of a kind's `spec` as a Markdown table.
-#[must_use]
-pub fn field_table(kind: Kind) -> String {
-    let mut out = String::from("| field | holds | default | |\n|---|---|---|---|\n");
-    if let Ok(explanation) = explain(&format!("{kind}.spec")) {
-        for field in &explanation.fields {
-            let default = field.default.as_ref().map(|d| format!("`{}`", show(d))).unwrap_or_default();
-            let default = if field.required { "required".to_owned() } else { default };
-            let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-            let holds = cell(&field.type_name);
-            let _ = writeln!(out, "| `{}` | {holds} | {default} | {} |", field.name, cell(&field.description));
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_and_its_fields_are_explained() {
-        let app = explain("apps.spec").unwrap();
-        assert!(app.fields.iter().any(|f| f.name == "command" && f.required && f.type_name == "list of string"));
-        let tier = app.fields.iter().find(|f| f.name == "tier").unwrap();
-        assert_eq!(tier.type_name, "0 | 1 | 2");
-        insta::assert_snapshot!(render(&explain("App.spec.health").unwrap(), false));
-        insta::assert_snapshot!(render(&explain("Routine.spec.trigger").unwrap(), false));
-    }
-
-    #[test]
-    fn a_slip_is_answered_with_the_nearest_name() {
-        assert_eq!(explain("Ap").unwrap_err().hint.as_deref(), Some("did you mean `App`?"));
-        assert_eq!(explain("App.spec.helth").unwrap_err().hint.as_deref(), Some("did you mean `health`?"));
-        assert!(explain("App.spec.tier.x").unwrap_err().hint.unwrap().contains("no fields"));
-    }
-
-    #[test]
-    fn every_field_of_every_kind_is_described() {
-        for kind in Kind::ALL {
-            for field in explain(&format!("{kind}.spec")).unwrap().fields {
-                assert!(!field.description.is_empty(), "{kind}.spec.{} has no description", field.name);
-            }
-        }
-    }
+fn clip(text: &str) -> String {
+    text.chars().take(80).collect()
 }

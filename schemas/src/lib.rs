@@ -33,5 +33,7 @@ pub mod problem;
 pub mod quantity;
 pub mod rules;
 pub mod switch;
+pub mod time;
 
 pub use canonical::canonical_json;
+pub use time::now;

@@ -51,7 +51,7 @@ impl Problem {
             type_uri: format!("https://os.moda/problems/{code}"),
             title,
             status,
-            detail: detail.into(),
+            detail: printable(detail.into()),
             code: code.to_owned(),
             field: None,
             source: None,
@@ -63,14 +63,14 @@ impl Problem {
     /// With what would make it pass.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(hint.into()));
         self
     }
 
     /// With the path of the field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.field = Some(printable(field.into()));
         self
     }
 
@@ -80,6 +80,24 @@ impl Problem {
         self.source = Some(source);
         self
     }
+}
+
+/// What documents say is quoted in problems, and problems are shown in terminals: nothing in them moves a cursor or fills
+/// a screen.
+fn printable(text: String) -> String {
+    const MOST: usize = 2000;
+    let plain = |c: char| !c.is_control() || c == '\n';
+    if text.len() <= MOST && text.chars().all(plain) {
+        return text;
+    }
+    let mut out = String::new();
+    for c in text.chars().take(MOST) {
+        if plain(c) { out.push(c) } else { out.extend(c.escape_default()) }
+    }
+    if text.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 impl fmt::Display for Problem {

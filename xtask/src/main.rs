@@ -4,6 +4,7 @@ mod demo;
 mod host;
 mod install;
 mod machine;
+mod openapi;
 mod schemas;
 mod test;
 

@@ -1,9 +1,237 @@
-use anyhow::Result;
+//! `cargo xtask test`: every test there is, and one line at the end that says how they went.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use machine_suites::{Host, suites};
+
+use crate::{
+    host, install,
+    machine::{self, Owned, Release},
+    openapi,
+};
+
+/// Run all tests, from units to machines.
 #[derive(Debug, Args)]
-pub struct Test {}
-impl Test {
-    pub fn run(&self) -> Result<()> {
-        Ok(())
+pub struct Test {
+    /// Only what runs on this machine: no container.
+    #[arg(long)]
+    quick: bool,
+    /// Only on machines of this release. Default: on all.
+    #[arg(long, value_enum)]
+    release: Option<Release>,
+    /// On a virtual machine, too: with limits that are enforced, and power cuts that are some.
+    #[arg(long)]
+    vm: bool,
+    /// Only cases on machines whose name contains this.
+    #[arg(long)]
+    case: Option<String>,
+}
+
+/// How tests went.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Tally {
+    fn take(&mut self, name: &str, result: Result<()>) {
+        match result {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                println!("{error:#}");
+                self.failed.push(name.to_owned());
+            }
+        }
     }
+}
+
+impl Test {
+    /// Runs them.
+    pub fn run(&self) -> Result<()> {
+        let started = Instant::now();
+        let mut tally = Tally::default();
+        if self.case.is_none() {
+            on_this_machine(&mut tally)?;
+        }
+        if !self.quick {
+            let releases = self.release.map_or_else(|| vec![Release::Bookworm, Release::Trixie], |one| vec![one]);
+            for release in releases {
+                self.on_a_machine(release, false, &mut tally)?;
+            }
+            if self.vm {
+                self.on_a_machine(self.release.unwrap_or(Release::Bookworm), true, &mut tally)?;
+            } else {
+                tally.skipped.push("the virtual machine (limits of the kernel, real power cuts): use --vm".to_owned());
+            }
+        }
+        println!();
+        for name in &tally.skipped {
+            println!("SKIPPED: {name}");
+        }
+        for name in &tally.failed {
+            println!("FAILED: {name}");
+        }
+        let (passed, failed, skipped) = (tally.passed, tally.failed.len(), tally.skipped.len());
+        println!("{passed} passed, {failed} failed, {skipped} skipped in {} s", started.elapsed().as_secs());
+        if failed > 0 { bail!("{failed} tests failed") } else { Ok(()) }
+    }
+
+    fn on_a_machine(&self, release: Release, vm: bool, tally: &mut Tally) -> Result<()> {
+        let kind = if vm { "virtual machine" } else { "container" };
+        let place = format!("Debian {} {kind}", release.name());
+        println!("\non a {place}");
+        let name = format!("test-{}", release.name());
+        let machine = crate::timed(&format!("booting a {place}"), || machine::up(&name, release, vm))?;
+        install::install(machine.as_ref(), false)?;
+        if self.case.is_none() && !vm {
+            programs_on(machine.as_ref(), &place, tally)?;
+        }
+        let host = Host { machine: machine.as_ref() };
+        for case in suites::all() {
+            if self.case.as_ref().is_some_and(|filter| !case.name.contains(filter.as_str())) {
+                continue;
+            }
+            let full = format!("{place}: {}", case.name);
+            if case.needs_whole && !vm {
+                tally.skipped.push(format!("{full}: a container does not enforce it; use --vm"));
+                continue;
+            }
+            let began = Instant::now();
+            let result = (case.run)(host);
+            let mark = if result.is_ok() { "ok" } else { "FAILED" };
+            println!("  {mark:6} {:6.1} s  {}", began.elapsed().as_secs_f64(), case.name);
+            if result.is_err() {
+                let words = host.end(&["/usr/bin/journalctl", "-q", "-n", "40", "--no-pager", "-o", "short-precise"]);
+                println!("{}", words.map(|(_, out, _)| out).unwrap_or_default());
+            }
+            tally.take(&full, result);
+        }
+        if self.case.is_none() && !vm {
+            match openapi::collect_and_validate(host) {
+                Ok(()) => tally.passed += 1,
+                Err(openapi::Failure::Invalid(words)) => tally.take(&format!("{place}: OpenAPI"), Err(words)),
+                Err(openapi::Failure::NoValidator(words)) => {
+                    tally.skipped.push(format!("{place}: OpenAPI by an outside validator: {words:#}"));
+                }
+            }
+        }
+        machine.down()
+    }
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(crate::root());
+    command
+}
+
+/// Everything that cargo runs. Tests that need a machine say so there, and run on one later.
+fn on_this_machine(tally: &mut Tally) -> Result<()> {
+    println!("on this machine");
+    host::need(&[("nix-store", "nix-bin"), ("python3", "python3")])?;
+    let output = cargo()
+        .args(["test", "--quiet", "--locked", "--workspace", "--no-fail-fast", "--", "--show-output"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo cannot be run")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let counted = count(&text, tally);
+    if !output.status.success() {
+        println!("{text}");
+        if tally.failed.is_empty() {
+            tally.failed.push("cargo test".to_owned());
+        }
+    } else if counted == 0 {
+        bail!("cargo ran no test");
+    }
+    println!("  {} passed", tally.passed);
+    Ok(())
+}
+
+/// Reads the harness's own words. Returns how many tests ran.
+fn count(text: &str, tally: &mut Tally) -> usize {
+    let mut counted = 0;
+    let mut later = 0;
+    for line in text.lines() {
+        let number = |word: &str| {
+            let at = line.split("; ").flat_map(|part| part.split(". ")).find(|part| part.trim().ends_with(word));
+            at.and_then(|part| part.trim().split(' ').next()?.parse::<usize>().ok()).unwrap_or(0)
+        };
+        if line.starts_with("test result:") {
+            counted += number("passed") + number("failed");
+            tally.passed += number("passed");
+            let ignored = number("ignored");
+            if ignored > 0 {
+                tally.skipped.push(format!("{ignored} ignored tests"));
+            }
+        } else if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... FAILED")) {
+            tally.failed.push(name.to_owned());
+        } else if let Some(name) = line.strip_suffix(" --- FAILED") {
+            tally.failed.push(name.to_owned());
+        } else if line.starts_with("SKIPPED: needs a machine") {
+            later += 1;
+        } else if let Some(why) = line.strip_prefix("SKIPPED: ") {
+            tally.passed = tally.passed.saturating_sub(1);
+            tally.skipped.push(why.to_owned());
+        }
+    }
+    tally.passed = tally.passed.saturating_sub(later);
+    counted
+}
+
+/// Test programs `tests/machine_*.rs`, run on a machine.
+fn programs_on(machine: &dyn Owned, place: &str, tally: &mut Tally) -> Result<()> {
+    for program in machine_programs()? {
+        let name = program.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let there = format!("/opt/{name}");
+        machine.put(&program, &there)?;
+        let words = ["/usr/bin/env", "OSMODA_MACHINE=1", &there, "--test-threads=1"];
+        let output = machine.output(&words)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let before = tally.passed;
+        let mut own = Tally::default();
+        count(&text, &mut own);
+        tally.passed += own.passed;
+        tally.skipped.extend(own.skipped);
+        if !output.status.success() {
+            println!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            let failed = if own.failed.is_empty() { vec![name.clone()] } else { own.failed };
+            tally.failed.extend(failed.into_iter().map(|test| format!("{place}: {test}")));
+        }
+        println!("  {} passed of {name}", tally.passed - before);
+    }
+    Ok(())
+}
+
+/// Builds the test programs for machines and tells where they are.
+fn machine_programs() -> Result<Vec<PathBuf>> {
+    let output = cargo()
+        .args([
+            "test",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--test",
+            "machine_*",
+            "--no-run",
+            "--message-format=json",
+        ])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("the test programs for machines cannot be built");
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let programs = messages.filter_map(|m| Some(Path::new(m["executable"].as_str()?).to_owned()));
+    Ok(programs.collect())
 }

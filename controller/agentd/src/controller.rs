@@ -5,7 +5,6 @@ use std::{
     path::PathBuf,
 };
 
-use jiff::Timestamp;
 use osmoda_generation::{
     assemble::{AssembleError, Generation, Rendered, assemble},
     plan::{Base, PlanError, Wish, plan},
@@ -236,7 +235,7 @@ impl Controller {
         }
         self.store.save(&self.world, &update)?;
         self.unsaved = Update::default();
-        let now = Timestamp::now();
+        let now = osmoda_schemas::now();
         let held: Vec<ObjectRef> = self.world.held().iter().cloned().collect();
         for reference in update.admitted.iter().chain(&update.judged).chain(&held) {
             if self.world.admitted().contains_key(reference) || self.world.problems().contains_key(reference) {
@@ -423,7 +422,7 @@ impl Controller {
 
     /// Says of every object whether what is wished of it is active.
     pub(crate) fn settle_statuses(&mut self) {
-        let now = Timestamp::now();
+        let now = osmoda_schemas::now();
         let number = self.machine.profile.current().ok().flatten().map(|c| c.number.to_string());
         let path = self.base.path.as_ref().map(ToString::to_string).unwrap_or_default();
         for (reference, admitted) in self.world.admitted() {
@@ -456,7 +455,7 @@ impl Controller {
     }
 
     fn mark_changed(&mut self, plan: &Plan, reason: &str, message: &str) {
-        let now = Timestamp::now();
+        let now = osmoda_schemas::now();
         for change in &plan.body.objects {
             self.book.edit(&change.object, |status| {
                 status.set(ConditionType::Active, ConditionStatus::False, reason, message, now);

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use jiff::Timestamp;
 use osmoda_generation::Units;
 use osmoda_ledger::Event;
 use osmoda_runtime::Backoff;
@@ -124,7 +123,7 @@ impl Controller {
 
     /// Says of objects whether their units run.
     pub fn judge_health(&mut self, states: &UnitSnapshot, only: Option<&str>) {
-        let now = Timestamp::now();
+        let now = osmoda_schemas::now();
         let mut changes: Vec<(ObjectRef, bool, String)> = Vec::new();
         for (reference, entry) in &self.base.manifest.objects {
             if entry.units.is_empty() || only.is_some_and(|unit| !entry.units.iter().any(|u| u == unit)) {

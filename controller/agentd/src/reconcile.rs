@@ -175,24 +175,22 @@ fn set(gauge: &Gauge, value: usize) {
     gauge.set(value as u64);
 }
 
-/// Brings state changes of osModa's units to the loop, for ever.
+/// Brings state changes of osModa's units to the loop. Without the bus nothing can be seen or done: systemd starts us
+/// again then, with a fresh connection.
 pub async fn follow_units(manager: Manager, queue: WorkQueue<Key>) {
-    loop {
-        match UnitEvents::new(&manager).await {
-            Ok(mut events) => {
-                while let Some(event) = events.next().await {
-                    let ours = ["osmoda-app-", "osmoda-mcp-", "osmoda-routine-"];
-                    if ours.iter().any(|prefix| event.unit.starts_with(prefix)) {
-                        let delay = if event.active.is_up() { SETTLE } else { Duration::from_secs(1) };
-                        queue.add(Key::Unit(event.unit), "signal", delay);
-                    }
+    match UnitEvents::new(&manager).await {
+        Ok(mut events) => {
+            while let Some(event) = events.next().await {
+                let ours = ["osmoda-app-", "osmoda-mcp-", "osmoda-routine-"];
+                if ours.iter().any(|prefix| event.unit.starts_with(prefix)) {
+                    let delay = if event.active.is_up() { SETTLE } else { Duration::from_secs(1) };
+                    queue.add(Key::Unit(event.unit), "signal", delay);
                 }
-                tracing::error!("the connection to systemd ended; agentd starts again");
             }
-            Err(error) => tracing::error!("{error}"),
+            tracing::error!("the connection to systemd ended");
         }
-        // Without the bus nothing can be seen or done: systemd starts us again, with a fresh connection.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        std::process::exit(1);
+        Err(error) => tracing::error!("{error}"),
     }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::process::exit(1);
 }

@@ -1,6 +1,5 @@
 //! After a boot: what a reboot or a power cut cut off is closed, and the committed generation is the active one.
 
-use jiff::Timestamp;
 use osmoda_ledger::Ledger;
 use osmoda_schemas::switch::{SwitchState, Transition};
 use serde_json::json;
@@ -48,7 +47,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
                     path: record.target.clone(),
                     reason: reason.clone(),
                     switch: record.id.clone(),
-                    at: Timestamp::now(),
+                    at: osmoda_schemas::now(),
                 };
                 machine.quarantine().add(entry).map_err(SwitchError::io("the quarantine"))?;
             }
@@ -56,7 +55,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         }
         record.probation_until = None;
         record.state = state;
-        record.history.push(Transition { state, at: Timestamp::now() });
+        record.history.push(Transition { state, at: osmoda_schemas::now() });
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
         note(ledger, kind, "boot", payload).await;
         for end in ["base", "target"] {

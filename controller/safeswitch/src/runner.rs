@@ -2,7 +2,7 @@
 
 use std::time::Duration as StdDuration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
 use osmoda_ipc::Client;
 use osmoda_ledger::Ledger;
@@ -281,7 +281,7 @@ impl Runner {
                 let ttl = self.record.ttl.as_std();
                 until = Some(tokio::time::Instant::now() + ttl);
                 self.record.probation_until =
-                    Timestamp::now().checked_add(SignedDuration::try_from(ttl).unwrap_or_default()).ok();
+                    osmoda_schemas::now().checked_add(SignedDuration::try_from(ttl).unwrap_or_default()).ok();
                 news = true;
             }
             if news {
@@ -333,7 +333,7 @@ impl Runner {
     }
 
     pub(crate) fn quarantine(&self, path: String, reason: String) {
-        let entry = QuarantineEntry { path, reason, switch: self.record.id.clone(), at: Timestamp::now() };
+        let entry = QuarantineEntry { path, reason, switch: self.record.id.clone(), at: osmoda_schemas::now() };
         if let Err(error) = self.machine.quarantine().add(entry) {
             tracing::error!("the generation could not be quarantined: {error}");
         }
@@ -359,7 +359,7 @@ impl Runner {
     pub(crate) fn enter(&mut self, state: SwitchState) {
         if self.record.state != state {
             self.record.state = state;
-            self.record.history.push(Transition { state, at: Timestamp::now() });
+            self.record.history.push(Transition { state, at: osmoda_schemas::now() });
             tracing::info!(switch = self.record.id, "{state}");
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration as StdDuration;
 
-use jiff::Timestamp;
 use osmoda_generation::store_path::StorePath;
 use osmoda_schemas::{
     object::ContentHash,
@@ -85,7 +84,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         activation_timeout: request.activation_timeout,
         boot: boot_id(),
         resumes: 0,
-        history: vec![Transition { state: SwitchState::Pending, at: Timestamp::now() }],
+        history: vec![Transition { state: SwitchState::Pending, at: osmoda_schemas::now() }],
         failed_before: Vec::new(),
         units: Vec::new(),
         activation_ms: None,
@@ -104,7 +103,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
     if let Err(error) = manager.start_transient(&runner_unit(&id), &runner).await {
         record.failure = Some(format!("its runner could not be started: {error}"));
         record.state = SwitchState::RolledBack;
-        record.history.push(Transition { state: SwitchState::RolledBack, at: Timestamp::now() });
+        record.history.push(Transition { state: SwitchState::RolledBack, at: osmoda_schemas::now() });
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
         return Err(SwitchError::from(error).into());
     }

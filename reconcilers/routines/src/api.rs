@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use osmoda_ipc::{Call, Metrics, Peers, Service, api_documents};
 use osmoda_ledger::{Query, Reader};
 use osmoda_schemas::{
@@ -67,7 +66,7 @@ async fn hook(shared: Shared, call: Call, request: Id) -> Result<Triggered, Prob
     }
     let only = HistoryRequest { name: Some(slice.name.clone()), limit: Some(1) };
     let last = history(&shared, &only, 1)?.runs.pop();
-    let since = last.map(|run| Timestamp::now().duration_since(run.ended).unsigned_abs());
+    let since = last.map(|run| osmoda_schemas::now().duration_since(run.ended).unsigned_abs());
     if since.is_some_and(|since: Duration| since < trigger.min_interval.as_std()) {
         let detail = format!("{} ran less than {} ago", slice.name, trigger.min_interval);
         return Err(Problem::new(429, "too-soon", detail).hint("wait, or make `minInterval` shorter"));

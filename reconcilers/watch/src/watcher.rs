@@ -195,7 +195,7 @@ fn show(view: &View, state: &str, message: Option<String>, remedied: bool) {
     let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
     state.clone_into(&mut view.state);
     view.message = message;
-    view.last_answer = Some(Timestamp::now());
+    view.last_answer = Some(osmoda_schemas::now());
     view.remedies += u64::from(remedied);
 }
 

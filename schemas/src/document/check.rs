@@ -5,14 +5,12 @@ use std::{path::Path, rc::Rc};
 use super::{
     node::{Node, NodeValue, Place, parse},
     shape,
+    text::{decode, within},
 };
 use crate::{
     object::{API_VERSION, Kind, Metadata, Object, ObjectRef, SourcePosition},
     problem::Problem,
 };
-
-/// Largest file that is read, in bytes.
-pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// One document of a file.
 #[derive(Debug)]
@@ -55,23 +53,9 @@ pub fn read(file: &Path, bytes: &[u8]) -> Vec<Document> {
         node: None,
         result: Err(Refusal { reference: None, problems: vec![problem.at(position(file, place))] }),
     };
-    let start = Place { line: 1, column: 1, length: 1 };
-    if bytes.len() > MAX_FILE_BYTES {
-        let problem = Problem::new(422, "too-large", format!("the file is larger than {MAX_FILE_BYTES} bytes"))
-            .hint("spread the documents over several files");
-        return vec![whole(start, problem)];
-    }
-    let text = match std::str::from_utf8(bytes) {
+    let text = match decode(bytes) {
         Ok(text) => text,
-        Err(error) => {
-            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            let problem =
-                Problem::new(422, "invalid-utf8", "the text is not UTF-8 from here on").hint("save the file in UTF-8");
-            return vec![whole(Place { line: to_u32(line), column: to_u32(column), length: 1 }, problem)];
-        }
+        Err(unreadable) => return vec![whole(unreadable.0, unreadable.1)],
     };
     let (nodes, error) = parse(text);
     let mut documents = Vec::new();
@@ -85,7 +69,7 @@ pub fn read(file: &Path, bytes: &[u8]) -> Vec<Document> {
         }
     }
     if let Some(error) = error {
-        documents.push(whole(error.place, error.problem));
+        documents.push(whole(within(text, error.place), error.problem));
     }
     documents
 }

@@ -15,6 +15,7 @@
 mod check;
 pub mod node;
 mod shape;
+mod text;
 
 pub use check::{Document, Refusal, read};
 pub use shape::check_against;

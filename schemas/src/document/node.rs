@@ -190,8 +190,7 @@ impl<'a> Reader<'a> {
     /// A node and how many nodes it is with all its aliases followed.
     fn node(&mut self, event: Event<'a>, at: Place, depth: usize) -> Read<(Rc<Node>, usize)> {
         if depth > MAX_DEPTH {
-            let hint = "documents are never that deep: look for a slip in the indentation";
-            return syntax(at, "too-deep", format!("values are nested more than {MAX_DEPTH} levels deep"), hint);
+            return Err(Box::new(SyntaxError { place: at, problem: too_deep() }));
         }
         self.count(1, at)?;
         let (value, anchor, size) = match event {
@@ -298,6 +297,11 @@ fn refuse_tag(tag: Option<&saphyr_parser::Tag>, at: Place) -> Read<()> {
     }
 }
 
+fn too_deep() -> Problem {
+    Problem::new(422, "too-deep", format!("values are nested more than {MAX_DEPTH} levels deep"))
+        .hint("documents are never that deep: look for brackets that are not closed, or a slip in the indentation")
+}
+
 fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -311,6 +315,9 @@ fn place(span: &Span) -> Place {
 fn scan_error(error: &ScanError) -> SyntaxError {
     let marker = error.marker();
     let at = Place { line: number(marker.line()), column: number(marker.col() + 1), length: 1 };
+    if error.info().contains("recursion limit") {
+        return SyntaxError { place: at, problem: too_deep() };
+    }
     let hint = if error.info().contains("tab") {
         "indent with spaces; YAML does not allow tabs"
     } else {

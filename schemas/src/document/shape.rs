@@ -11,6 +11,11 @@ use serde_json::Value;
 use super::{check::position, node::Node};
 use crate::{generate, object::Kind, problem::Problem};
 
+/// Most problems of one document that are told at once.
+const MAX_PROBLEMS: usize = 100;
+/// Documents of more values than this are told their first problem only: to find all of them takes seconds.
+const MANY_VALUES: usize = 20_000;
+
 /// Problems of a whole document.
 pub(super) fn check_document(kind: Kind, node: &Node, value: &Value, file: &Path) -> Vec<Problem> {
     static VALIDATORS: OnceLock<HashMap<Kind, (Value, Validator)>> = OnceLock::new();
@@ -34,11 +39,27 @@ pub fn check_against(schema: &Value, validator: &Validator, node: &Node, value: 
     }
     let context = Context { schema, node, file };
     let mut problems = Vec::new();
-    for error in validator.iter_errors(value) {
-        context.explain(&error, &mut problems);
+    if values(value) > MANY_VALUES {
+        if let Err(error) = validator.validate(value) {
+            context.explain(&error, &mut problems);
+        }
+    } else {
+        for error in validator.iter_errors(value).take(MAX_PROBLEMS) {
+            context.explain(&error, &mut problems);
+        }
     }
     problems.dedup();
+    problems.truncate(MAX_PROBLEMS);
     problems
+}
+
+/// How many values a value is made of.
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(entries) => entries.values().map(values).sum(),
+        _ => 0,
+    }
 }
 
 struct Context<'a> {
@@ -53,7 +74,7 @@ impl Context<'_> {
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 let known = self.properties(error);
-                for key in unexpected {
+                for key in unexpected.iter().take(MAX_PROBLEMS) {
                     let hint = did_you_mean(key, known.iter().map(String::as_str))
                         .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
                     let place = self.node.locate_key(pointer, key);
@@ -77,7 +98,7 @@ impl Context<'_> {
             kind => {
                 let (code, detail, hint) = describe(kind, error.instance());
                 let mut problem = Problem::new(422, code, detail);
-                problem.hint = hint;
+                problem.hint = self.with_unit(error).or(hint);
                 problems.push(self.at(pointer, problem).field(field_path(pointer)));
             }
         }
@@ -117,8 +138,9 @@ impl Context<'_> {
             return;
         }
         // An optional value: one branch is `null`. Otherwise the branch that got furthest.
+        let is_null = |e: &ValidationError<'_>| matches!(e.kind(), ValidationErrorKind::Type { kind: TypeKind::Single(t) } if t.to_string() == "null");
         let depth = |branch: &Vec<ValidationError<'_>>| {
-            let null_only = branch.len() == 1 && matches!(branch[0].kind(), ValidationErrorKind::Type { .. });
+            let null_only = branch.len() == 1 && is_null(&branch[0]);
             (!null_only, branch.iter().map(|e| e.instance_path().as_str().len()).max())
         };
         if let Some(best) = branches.iter().max_by_key(|branch| depth(branch)) {
@@ -130,10 +152,27 @@ impl Context<'_> {
 
     /// Names of the fields that the schema of this error knows.
     fn properties(&self, error: &ValidationError<'_>) -> Vec<String> {
-        let location = error.schema_path().as_str().trim_end_matches("/additionalProperties");
-        let schema = self.schema.pointer(location).or_else(|| resolve(self.schema, location));
-        let properties = schema.and_then(|s| s.get("properties")?.as_object());
+        let properties = self.around(error).and_then(|schema| schema.get("properties")?.as_object());
         properties.map(|p| p.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// A number where a duration belongs: most people mean seconds.
+    fn with_unit(&self, error: &ValidationError<'_>) -> Option<String> {
+        let pattern = self.around(error)?.get("pattern")?.as_str()?;
+        let value = error.instance();
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|n| (0.0..1e9).contains(n))?;
+        if !pattern.contains("ms)") {
+            return None;
+        }
+        let unit = if number.fract() == 0.0 { format!("{number}s") } else { format!("{:.0}ms", number * 1000.0) };
+        Some(format!("did you mean \"{unit}\"?"))
+    }
+
+    /// The schema that the keyword of this error is in.
+    fn around(&self, error: &ValidationError<'_>) -> Option<&Value> {
+        let location = error.schema_path().as_str();
+        let (schema, _) = location.rsplit_once('/')?;
+        self.schema.pointer(schema).or_else(|| resolve(self.schema, schema))
     }
 
     fn at(&self, pointer: &str, problem: Problem) -> Problem {

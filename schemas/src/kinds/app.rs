@@ -13,8 +13,9 @@ use crate::{
 
 /// A program that the server runs.
 ///
-/// In `command`, `environment` and `reload`, `${files}`, `${state}`, `${runtime}`, `${package}` and `${port.NAME}` stand
-/// for the app's files folder, state and runtime directories, package and declared ports; any other `$` is literal.
+/// In `command`, `reload`, `environment`, `workingDirectory` and the content of `files`, the placeholders `${files}`,
+/// `${state}`, `${runtime}`, `${package}` and `${port.NAME}` stand for the app's files folder, state and runtime
+/// directories, package and declared ports. Any other `$` is literal, and so is `${files}` inside of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct App {
@@ -86,6 +87,7 @@ pub struct App {
     pub probation: Probation,
     /// False keeps the document but stops the program.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
+    #[schemars(extend("default" = true))]
     pub enabled: bool,
 }
 
@@ -116,7 +118,7 @@ pub struct SecretSource {
     pub credential: Option<String>,
 }
 
-/// The content of a file: text, or a file next to the document.
+/// A file that the document carries itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FileContent {

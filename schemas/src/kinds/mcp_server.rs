@@ -29,7 +29,7 @@ pub struct McpServer {
     /// Environment variables. No secrets: use `secrets`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// Secrets, by environment variable that names the file they are in.
+    /// Secrets, by name; the server reads them from `$CREDENTIALS_DIRECTORY/<name>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretSource>,
     /// The user to run as. Default: a dynamic user of its own.
@@ -49,6 +49,7 @@ pub struct McpServer {
     pub allowed_tools: Vec<String>,
     /// False keeps the document but does not run the server.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
+    #[schemars(extend("default" = true))]
     pub enabled: bool,
 }
 
@@ -58,6 +59,7 @@ pub struct McpServer {
 pub enum Transport {
     /// Over its standard input and output.
     #[default]
+    #[schemars(extend("additionalProperties" = false))]
     Stdio,
     /// Over HTTP on a loopback port.
     Http(HttpTransport),

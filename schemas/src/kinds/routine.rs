@@ -49,6 +49,7 @@ pub struct Routine {
     pub after: Vec<ObjectRef>,
     /// False keeps the document but never runs it by itself.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
+    #[schemars(extend("default" = true))]
     pub enabled: bool,
 }
 
@@ -206,7 +207,7 @@ pub struct WebhookAction {
     pub url: String,
     /// The method.
     #[serde(default = "post")]
-    #[schemars(regex(pattern = "^(GET|POST|PUT|PATCH|DELETE)$"))]
+    #[schemars(extend("enum" = ["GET", "POST", "PUT", "PATCH", "DELETE"]))]
     pub method: String,
     /// Header fields. No secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

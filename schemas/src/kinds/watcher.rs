@@ -48,6 +48,7 @@ pub struct Watcher {
     pub tier: Tier,
     /// False keeps the document but does not watch.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
+    #[schemars(extend("default" = true))]
     pub enabled: bool,
 }
 

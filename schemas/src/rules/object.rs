@@ -19,7 +19,10 @@ use crate::{
 /// Annotation that lists environment variables which look like secrets and are none.
 pub const LITERAL_SECRETS: &str = "os.moda/literal-secrets";
 
-/// Every rule that the object breaks.
+/// Most violations of one object that are told at once: each costs a search for its place.
+const MAX_VIOLATIONS: usize = 100;
+
+/// Every rule that the object breaks, up to a hundred times.
 #[must_use]
 pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
     let mut c = Checker::default();
@@ -50,6 +53,7 @@ pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
             }
         }
     }
+    c.violations.truncate(MAX_VIOLATIONS);
     c.violations
 }
 
@@ -496,7 +500,9 @@ fn placeholders(c: &mut Checker, app: &App) {
     texts.extend(app.working_directory.iter().map(|w| ("spec.workingDirectory".to_owned(), w.clone())));
     for (field, text) in texts {
         for start in text.match_indices("${").map(|(at, _)| at + 2) {
-            let Some((name, _)) = text[start..].split_once('}') else { continue };
+            // No placeholder is longer; looking further would make a text of nothing but `${` take for ever.
+            let end = text[start..].bytes().take(80).position(|b| b == b'}');
+            let Some(name) = end.map(|end| &text[start..start + end]) else { continue };
             let problem = match name {
                 "runtime" => None,
                 "files" if app.files.is_empty() => Some("there are no `spec.files`"),

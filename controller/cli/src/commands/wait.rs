@@ -99,7 +99,7 @@ fn progress(record: &SwitchRecord) -> String {
     let waiting: Vec<String> = record.gates.iter().filter(|gate| gate.passing != Some(true)).map(gate_line).collect();
     match record.state {
         SwitchState::Probation => {
-            let left = record.probation_until.map(|until| seconds(Timestamp::now(), until).max(0.0));
+            let left = record.probation_until.map(|until| seconds(osmoda_schemas::now(), until).max(0.0));
             let left = left.map(|left| format!(", {left:.0} s left")).unwrap_or_default();
             let waiting = waiting.first().map(|gate| format!("; waiting for {gate}")).unwrap_or_default();
             format!("probation: {passing} of {} gates pass{left}{waiting}", record.gates.len())

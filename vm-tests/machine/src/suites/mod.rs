@@ -1,8 +1,11 @@
 //! Suites of tests on a machine, by what they are about.
 
+mod documents;
+mod faults;
 mod inside;
 mod quick;
 pub mod sandbox;
+pub mod switch;
 
 use anyhow::Result;
 
@@ -20,5 +23,5 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [sandbox::cases()].into_iter().flatten().collect()
+    [documents::cases(), switch::cases(), faults::cases(), sandbox::cases()].into_iter().flatten().collect()
 }
