@@ -2,8 +2,10 @@
 
 mod documents;
 mod faults;
+mod http;
 mod inside;
 mod quick;
+pub mod routines;
 pub mod sandbox;
 pub mod switch;
 
@@ -23,5 +25,8 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [documents::cases(), switch::cases(), faults::cases(), sandbox::cases()].into_iter().flatten().collect()
+    [documents::cases(), switch::cases(), faults::cases(), sandbox::cases(), routines::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
