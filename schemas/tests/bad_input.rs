@@ -106,6 +106,8 @@ fn every_mistake_is_named_with_its_place() {
         ("a tag", with("description: !!binary x"), "unsupported-tag", 7, 16),
         ("a key that is a list", with("environment: {[a]: b}"), "key-not-text", 7, 17),
         ("a key that is there twice", with("command: [/bin/true]"), "duplicate-key", 7, 3),
+        ("an empty key at the end", format!("{APP}? "), "unknown-field", 7, 2),
+        ("a mistake after line ends of old", APP.replace('\n', "\r") + "x: 1\r", "unknown-field", 7, 1),
         ("a text", "hello".to_owned(), "not-a-document", 1, 1),
         ("a number", "7".to_owned(), "not-a-document", 1, 1),
         ("a list of other things", "[1, 2]".to_owned(), "not-a-document", 1, 2),

@@ -344,11 +344,8 @@ async fn collect_garbage(api: Api, call: Call, request: GcRequest) -> Result<GcA
     }
     let mut needed: BTreeSet<StorePath> = api.machine.active().map_err(failed)?.into_iter().collect();
     needed.extend(api.machine.roots.list().map_err(failed)?.into_iter().map(|(_, path)| path));
-    // The way back from the active one always stays open.
-    let all = api.machine.profile.list().map_err(failed)?;
-    if let Some(at) = all.iter().position(|c| needed.contains(&c.path)).and_then(|at| at.checked_sub(1)) {
-        needed.insert(all[at].path.clone());
-    }
+    // The way back always stays open.
+    needed.extend(api.machine.before_active().map_err(failed)?);
     let recorded = |e: osmoda_ledger::LedgerError| StepError::from(e).problem();
     let intent = Event::new("gc.starting", call.peer.actor(), json!({ "keep": request.keep }));
     ledger.append(intent).await.map_err(recorded)?;

@@ -57,6 +57,23 @@ pub struct Controller {
     pub(crate) holding: Option<(&'static str, String)>,
     /// The switch that was started last, until its end was seen.
     pub(crate) switch: Option<String>,
+    /// How long steps took.
+    pub(crate) timings: Timings,
+}
+
+/// How long steps took the last time, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// Reading and admitting all documents, at the start.
+    pub load: u64,
+    /// Reading and admitting what had changed.
+    pub admit: u64,
+    /// Planning.
+    pub plan: u64,
+}
+
+fn microseconds(since: std::time::Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What the loop does next.
@@ -166,6 +183,7 @@ impl Controller {
             fresh: true,
             holding: None,
             switch: None,
+            timings: Timings::default(),
         })
     }
 
@@ -183,6 +201,8 @@ impl Controller {
         paths: Option<&BTreeSet<PathBuf>>,
         accept_mass_delete: bool,
     ) -> Result<(), StepError> {
+        let began = std::time::Instant::now();
+        let first = self.fresh;
         let everything = paths.is_none() || self.fresh;
         let scan = match paths {
             Some(paths) if !self.fresh => self.sources.scan_paths(paths),
@@ -200,6 +220,12 @@ impl Controller {
         let update = self.world.update(entries, self.fresh && !blind, guard);
         self.fresh &= blind;
         merge(&mut self.unsaved, update);
+        let taken = microseconds(began);
+        if first {
+            self.timings.load = taken;
+        } else {
+            self.timings.admit = taken;
+        }
         self.save().await
     }
 
@@ -294,7 +320,9 @@ impl Controller {
             return Ok((self.plan()?, Step::Switching(id)));
         }
         self.base_follows()?;
+        let began = std::time::Instant::now();
         let plan = self.plan()?;
+        self.timings.plan = microseconds(began);
         if let Some(wanted) = apply.and_then(|a| a.plan.as_ref()).filter(|id| **id != plan.id.to_string()) {
             let message = format!("the plan is {} now, not {wanted}", plan.id);
             self.holding = Some(("plan-changed", message));

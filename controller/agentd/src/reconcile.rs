@@ -55,6 +55,9 @@ impl Loop {
         let refused = self.metrics.gauge("osmoda_objects_refused", "Objects whose latest document is refused.");
         let steps = self.metrics.counter("osmoda_reconcile_steps_total", "Steps of the loop.");
         let failures = self.metrics.counter("osmoda_reconcile_failures_total", "Steps of the loop that failed.");
+        let load = self.metrics.gauge("osmoda_load_microseconds", "Taking in all documents when agentd was started.");
+        let admit = self.metrics.gauge("osmoda_admit_microseconds", "Taking in what had changed, the last time.");
+        let plan = self.metrics.gauge("osmoda_plan_microseconds", "The last plan.");
         self.queue.add(Key::Resync, "start", Duration::ZERO);
         loop {
             let work = self.queue.next().await;
@@ -67,6 +70,9 @@ impl Loop {
                 Key::Switch => self.switch(&mut controller, &mut wanted).await,
                 Key::Unit(unit) => self.unit(&mut controller, &mut wanted, unit).await,
             };
+            load.set(controller.timings.load);
+            admit.set(controller.timings.admit);
+            plan.set(controller.timings.plan);
             set(&objects, controller.world.admitted().len());
             set(&refused, controller.world.problems().len());
             match result {

@@ -130,7 +130,11 @@ pub fn plan<'a>(
     let mut unchanged = 0;
     let mut old = base.manifest.objects.iter().peekable();
     for wish in wishes {
-        digest.update(format!("{} {} {}\n", wish.reference, wish.hash, wish.author.uid));
+        for part in [wish.reference.kind.as_str().as_bytes(), b"/", wish.reference.name.as_str().as_bytes(), b"\0"] {
+            digest.update(part);
+        }
+        digest.update(wish.hash.as_bytes());
+        digest.update(wish.author.uid.to_le_bytes());
         while let Some((gone, entry)) = old.next_if(|(r, _)| *r < wish.reference) {
             difference.delete(base, gone, entry.author)?;
         }

@@ -87,24 +87,36 @@ impl Profile {
         Ok(Some(Committed { number, path, created: file.symlink_metadata()?.modified()? }))
     }
 
-    /// Makes a generation the boot default. One that is committed already keeps its number; a new one gets the next.
+    /// Makes a generation the boot default, under the next number; the one that is the boot default keeps its number.
     /// Durable when it returns; a crash before leaves the former default.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn commit(&self, path: &StorePath) -> io::Result<u64> {
         let _lock = self.lock()?;
-        let all = self.list()?;
-        let number = match all.iter().find(|c| c.path == *path) {
-            Some(known) => known.number,
-            None => {
-                let next = all.last().map_or(0, |c| c.number) + 1;
-                durable::set_link(&self.numbered(next), path.as_path())?;
-                next
-            }
-        };
-        durable::set_link(&self.link(), Path::new(&format!("{NAME}-{number}-link")))?;
-        Ok(number)
+        if let Some(current) = self.current()?.filter(|current| current.path == *path) {
+            return Ok(current.number);
+        }
+        let next = self.list()?.last().map_or(0, |c| c.number) + 1;
+        durable::set_link(&self.numbered(next), path.as_path())?;
+        self.set_default(next)?;
+        Ok(next)
+    }
+
+    /// Makes a generation that was committed before the boot default again, under its latest number.
+    ///
+    /// # Errors
+    /// When it was never committed, or the folder cannot be written.
+    pub fn go_back(&self, path: &StorePath) -> io::Result<u64> {
+        let _lock = self.lock()?;
+        let known = self.list()?.into_iter().rfind(|c| c.path == *path);
+        let known = known.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{path} is no generation")))?;
+        self.set_default(known.number)?;
+        Ok(known.number)
+    }
+
+    fn set_default(&self, number: u64) -> io::Result<()> {
+        durable::set_link(&self.link(), Path::new(&format!("{NAME}-{number}-link")))
     }
 
     /// Forgets generations, oldest first, until `keep` are left. The boot default and those whose paths are `needed`
@@ -167,15 +179,18 @@ mod tests {
     }
 
     #[test]
-    fn generations_are_numbered_and_a_known_one_keeps_its_number() {
+    fn a_change_gets_the_next_number_and_a_rollback_an_old_one() {
         let dir = tempfile::tempdir().unwrap();
         let profile = Profile::in_folder(dir.path().join("profiles"));
         assert_eq!(profile.current().unwrap(), None);
         assert_eq!((profile.commit(&path('1')).unwrap(), profile.commit(&path('2')).unwrap()), (1, 2));
-        assert_eq!(profile.commit(&path('1')).unwrap(), 1, "a rollback is no new generation");
+        assert_eq!(profile.commit(&path('2')).unwrap(), 2, "it is the default already");
+        assert_eq!(profile.go_back(&path('1')).unwrap(), 1, "a rollback is no new generation");
         assert_eq!(profile.current().unwrap().unwrap().path, path('1'));
+        profile.go_back(&path('9')).unwrap_err();
         assert_eq!(profile.commit(&path('3')).unwrap(), 3);
-        assert_eq!(profile.list().unwrap().iter().map(|c| c.number).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(profile.commit(&path('1')).unwrap(), 4, "the same state again is a new generation");
+        assert_eq!(profile.list().unwrap().iter().map(|c| c.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
 
     #[test]
@@ -185,7 +200,7 @@ mod tests {
         for digit in '1'..='6' {
             profile.commit(&path(digit)).unwrap();
         }
-        profile.commit(&path('2')).unwrap();
+        profile.go_back(&path('2')).unwrap();
         assert_eq!(profile.prune(2, &BTreeSet::from([path('3')])).unwrap(), [1, 4]);
         assert_eq!(profile.list().unwrap().iter().map(|c| c.number).collect::<Vec<_>>(), [2, 3, 5, 6]);
     }

@@ -50,7 +50,7 @@ pub enum InvalidEvent {
 
 pub(crate) fn check(event: &Event, payload: &str) -> Result<(), InvalidEvent> {
     for (field, text) in [("type", &event.kind), ("actor", &event.actor)] {
-        if !is_word(text) {
+        if !is_word(text.as_bytes()) {
             return Err(InvalidEvent::Word { field, text: text.chars().take(80).collect() });
         }
     }
@@ -61,12 +61,21 @@ pub(crate) fn check(event: &Event, payload: &str) -> Result<(), InvalidEvent> {
 }
 
 /// True for a type or an actor that keeps the preimage unambiguous.
-pub(crate) fn is_word(text: &str) -> bool {
-    (1..=MAX_WORD).contains(&text.len()) && !text.chars().any(|c| c == '|' || c.is_control())
+pub(crate) fn is_word(text: &[u8]) -> bool {
+    let plain = |text: &[u8]| text.iter().all(|b| *b != b'|' && (b' '..=b'~').contains(b));
+    let clear = |text: &str| !text.chars().any(|c| c == '|' || c.is_control());
+    (1..=MAX_WORD).contains(&text.len()) && (plain(text) || std::str::from_utf8(text).is_ok_and(clear))
 }
 
 /// The hash of a row, in lower-case hex.
-pub(crate) fn hash(id: i64, ts: &str, kind: &str, actor: &str, payload: &str, prev_hash: &str) -> [u8; 64] {
+pub(crate) fn hash<T: AsRef<[u8]> + ?Sized>(
+    id: i64,
+    ts: &T,
+    kind: &T,
+    actor: &T,
+    payload: &T,
+    prev_hash: &T,
+) -> [u8; 64] {
     let mut digest = Sha256::new();
     let mut digits = [0; 20];
     digest.update(decimal(id, &mut digits));

@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io::{self, Read, Write},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,10 @@ const ORIGIN: &str = "osmoda ledger";
 const KEY_NAME: &str = "osmoda";
 /// Ed25519, in signed-note's terms.
 const ALGORITHM: u8 = 1;
+/// What a signature line begins with.
+const DASH: &str = "\u{2014} ";
+/// More than a note is long.
+const NOTE: usize = 1024;
 
 /// Signs checkpoints.
 pub(crate) struct Notary {
@@ -37,20 +41,21 @@ pub(crate) struct Checkpoint {
 }
 
 impl Notary {
-    /// Opens the notes; makes the key when there is none.
-    pub(crate) fn open(folder: &Path) -> Result<Self, LedgerError> {
+    /// Opens the notes; makes the key when there is none. `announce` is told its public half before it is in force.
+    pub(crate) fn open(
+        folder: &Path,
+        announce: impl FnOnce(&str) -> Result<(), LedgerError>,
+    ) -> Result<Self, LedgerError> {
         let file = folder.join("checkpoints");
-        let failed = |e: std::io::Error| LedgerError::file(&file, e);
-        let notes = OpenOptions::new().create(true).append(true).mode(0o640).open(&file).map_err(failed)?;
-        flock(&notes, FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
-        let key = read_or_make_key(folder)?;
-        flock(&notes, FlockOperation::Unlock).map_err(|e| failed(e.into()))?;
+        let failed = |e: io::Error| LedgerError::file(&file, e);
+        let notes = OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&file).map_err(failed)?;
+        let key = locked(&notes, failed, || read_or_make_key(folder, announce))?;
         Ok(Self { key, notes, folder: folder.to_owned() })
     }
 
     /// Appends a note that the row `id` has this hash; durable when it returns.
     pub(crate) fn sign(&mut self, id: i64, hash_hex: &str, ts: &str) -> Result<(), LedgerError> {
-        let failed = |e: std::io::Error| LedgerError::file(&self.folder.join("checkpoints"), e);
+        let failed = |e: io::Error| LedgerError::file(&self.folder.join("checkpoints"), e);
         let hash = data_encoding::HEXLOWER
             .decode(hash_hex.as_bytes())
             .map_err(|e| LedgerError::file(&self.folder.join("ledger.db"), format!("row {id}: {e}")))?;
@@ -58,11 +63,46 @@ impl Notary {
         let public = self.key.verifying_key();
         let mut signed = key_id(&public).to_vec();
         signed.extend(self.key.sign(text.as_bytes()).to_bytes());
-        let note = format!("{text}\n\u{2014} {KEY_NAME} {}\n\n", BASE64.encode(&signed));
-        // One write in append mode: notes of several processes do not mix.
-        self.notes.write_all(note.as_bytes()).map_err(failed)?;
-        self.notes.sync_data().map_err(failed)
+        let note = format!("{text}\n{DASH}{KEY_NAME} {}\n\n", BASE64.encode(&signed));
+        locked(&self.notes, failed, || {
+            drop_torn_note(&self.notes).map_err(failed)?;
+            (&self.notes).write_all(note.as_bytes()).map_err(failed)?;
+            self.notes.sync_data().map_err(failed)
+        })
     }
+}
+
+/// Does something while no other process writes notes.
+fn locked<T>(
+    notes: &File,
+    failed: impl Fn(io::Error) -> LedgerError,
+    work: impl FnOnce() -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    flock(notes, FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
+    let done = work();
+    flock(notes, FlockOperation::Unlock).map_err(|e| failed(e.into()))?;
+    done
+}
+
+/// A power cut or a full disk leaves the beginning of a note at the end of the file; what is written behind it could not
+/// be read. Longer remains are not ours, and stay for the verification to report.
+fn drop_torn_note(notes: &File) -> io::Result<()> {
+    let length = notes.metadata()?.len();
+    let start = length.saturating_sub(2 * NOTE as u64);
+    let mut tail = vec![0; usize::try_from(length - start).unwrap_or_default()];
+    notes.read_exact_at(&mut tail, start)?;
+    let is_end = |at: usize| {
+        let line = tail[..at].rsplit(|b| *b == b'\n').next().unwrap_or_default();
+        tail[at..].starts_with(b"\n\n") && line.starts_with(DASH.as_bytes())
+    };
+    let whole = (0..tail.len()).rev().find(|at| is_end(*at)).map_or(0, |at| at + 2);
+    let torn = tail.len() - whole;
+    if torn == 0 || torn > NOTE { Ok(()) } else { notes.set_len(length - torn as u64) }
+}
+
+/// The private key of a folder.
+pub(crate) fn key_file(folder: &Path) -> PathBuf {
+    folder.join("checkpoint.key")
 }
 
 /// Reads the public key of a folder.
@@ -72,7 +112,7 @@ pub(crate) fn public_key(folder: &Path) -> Result<Option<VerifyingKey>, LedgerEr
         Ok(text) => parse_public(text.trim())
             .map(Some)
             .ok_or_else(|| LedgerError::file(&file, "it is no public key of signed-note's form")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LedgerError::file(&file, error)),
     }
 }
@@ -91,13 +131,15 @@ pub(crate) fn parse_public(text: &str) -> Option<VerifyingKey> {
 /// key, is reported as the words that say so.
 pub(crate) fn read_all(folder: &Path, key: &VerifyingKey) -> Result<Vec<Result<Checkpoint, String>>, LedgerError> {
     let file = folder.join("checkpoints");
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+    let bytes = match fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(LedgerError::file(&file, error)),
     };
+    // The last note may end in the middle of a character; in any other one that is a signature that does not fit.
+    let text = String::from_utf8_lossy(&bytes);
     let mut found = Vec::new();
-    let mut rest = text.as_str();
+    let mut rest = &*text;
     while let Some((note, signature, after)) = split(rest) {
         rest = after;
         found.push(parse(note, signature, key).ok_or_else(|| {
@@ -117,7 +159,7 @@ fn split(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 fn parse(note: &str, signature: &str, key: &VerifyingKey) -> Option<Checkpoint> {
-    let signed = BASE64.decode(signature.strip_prefix("\u{2014} ")?.strip_prefix(KEY_NAME)?.trim().as_bytes()).ok()?;
+    let signed = BASE64.decode(signature.strip_prefix(DASH)?.strip_prefix(KEY_NAME)?.trim().as_bytes()).ok()?;
     let (id, signature) = signed.split_at_checked(4)?;
     if id != key_id(key) {
         return None;
@@ -139,9 +181,12 @@ fn key_id(key: &VerifyingKey) -> [u8; 4] {
     [digest[0], digest[1], digest[2], digest[3]]
 }
 
-fn read_or_make_key(folder: &Path) -> Result<SigningKey, LedgerError> {
-    let file = folder.join("checkpoint.key");
-    let failed = |e: std::io::Error| LedgerError::file(&file, e);
+fn read_or_make_key(
+    folder: &Path,
+    announce: impl FnOnce(&str) -> Result<(), LedgerError>,
+) -> Result<SigningKey, LedgerError> {
+    let file = key_file(folder);
+    let failed = |e: io::Error| LedgerError::file(&file, e);
     match File::open(&file) {
         Ok(mut open) => {
             let meta = open.metadata().map_err(failed)?;
@@ -152,16 +197,18 @@ fn read_or_make_key(folder: &Path) -> Result<SigningKey, LedgerError> {
             open.read_exact(&mut *seed).map_err(failed)?;
             Ok(SigningKey::from_bytes(&seed))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut seed = Zeroizing::new([0; 32]);
             getrandom::fill(&mut *seed).map_err(|e| LedgerError::file(&file, e))?;
             let key = SigningKey::from_bytes(&seed);
             let id = data_encoding::HEXLOWER.encode(&key_id(&key.verifying_key()));
             let mut public = vec![ALGORITHM];
             public.extend(key.verifying_key().as_bytes());
-            let public = format!("{KEY_NAME}+{id}+{}\n", BASE64.encode(&public));
-            place(&folder.join("checkpoint.pub"), public.as_bytes(), 0o644)?;
+            let public = format!("{KEY_NAME}+{id}+{}", BASE64.encode(&public));
+            announce(&public)?;
+            place(&folder.join("checkpoint.pub"), format!("{public}\n").as_bytes(), 0o644)?;
             place(&file, &*seed, 0o600)?;
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
             Ok(key)
         }
         Err(error) => Err(failed(error)),
@@ -169,7 +216,7 @@ fn read_or_make_key(folder: &Path) -> Result<SigningKey, LedgerError> {
 }
 
 fn place(file: &Path, contents: &[u8], mode: u32) -> Result<(), LedgerError> {
-    let failed = |e: std::io::Error| LedgerError::file(file, e);
+    let failed = |e: io::Error| LedgerError::file(file, e);
     let new = file.with_extension("new");
     let _ = fs::remove_file(&new);
     let mut out = OpenOptions::new().create_new(true).write(true).mode(mode).open(&new).map_err(failed)?;

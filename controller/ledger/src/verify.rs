@@ -29,6 +29,8 @@ pub struct Report {
     pub signed_until: Option<i64>,
     /// What is wrong; empty: nothing.
     pub problems: Vec<Damage>,
+    /// What is not as it should be, and no damage.
+    pub warnings: Vec<String>,
 }
 
 /// Something that is not as it was written.
@@ -64,12 +66,25 @@ pub fn verify(folder: &Path, key: Option<&str>) -> Result<Report, LedgerError> {
     // Checkpoints come first: every row that they name is in the database by then.
     let (checkpoints, mut report) = checkpoints(folder, key)?;
     let db = database::open_read_only(folder)?;
-    rows(&db, &checkpoints, &mut report)?;
+    // All questions are about one state of a database that others go on writing to.
+    let transaction = db.unchecked_transaction()?;
+    rows(&transaction, &checkpoints, &mut report)?;
+    if report.events > 0 && !checkpoint::key_file(folder).exists() {
+        let words = "checkpoint.key is not here: a copy needs none, a ledger that is written to has lost it";
+        report.warnings.push(words.to_owned());
+    }
     Ok(report)
 }
 
 fn checkpoints(folder: &Path, key: Option<&str>) -> Result<(Vec<Checkpoint>, Report), LedgerError> {
-    let mut report = Report { events: 0, head: None, checkpoints: 0, signed_until: None, problems: Vec::new() };
+    let mut report = Report {
+        events: 0,
+        head: None,
+        checkpoints: 0,
+        signed_until: None,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
     let own = checkpoint::public_key(folder)?;
     let key = match key {
         None => own,
@@ -111,29 +126,33 @@ fn rows(db: &Connection, checkpoints: &[Checkpoint], report: &mut Report) -> Res
     previous.copy_from_slice(GENESIS.as_bytes());
     let mut last = 0_i64;
     let mut due = checkpoints.iter().peekable();
+    let (mut linked, mut contradicted) = (true, false);
     while let Some(row) = rows.next()? {
         let id: i64 = row.get_ref(0)?.as_i64().map_err(|e| LedgerError::Sqlite(rusqlite::Error::from(e).into()))?;
         let text = |column| match row.get_ref(column) {
-            Ok(ValueRef::Text(bytes)) => std::str::from_utf8(bytes).unwrap_or_default(),
-            _ => "",
+            Ok(ValueRef::Text(bytes)) => bytes,
+            _ => b"",
         };
         let (ts, kind, actor, payload, prev, stored) = (text(1), text(2), text(3), text(4), text(5), text(6));
+        linked &= id == last + 1 && prev == previous;
         if id != last + 1 {
-            report.add(id, format!("rows {} to {} are missing", last + 1, id - 1));
+            report.add(id, format!("rows {} to {} are missing", last + 1, id.saturating_sub(1)));
         }
-        if prev.as_bytes() != previous {
+        if prev != previous {
             report.add(id, "it does not follow from the row before");
         }
         if !chain::is_word(kind) || !chain::is_word(actor) || !chain::is_word(ts) {
             report.add(id, "its time, type or actor has characters that make the hash ambiguous");
         }
         let computed = chain::hash(id, ts, kind, actor, payload, prev);
-        if stored.as_bytes() != computed {
+        linked &= stored == computed;
+        if stored != computed {
             report.add(id, "its content does not have its hash");
         }
         while let Some(checkpoint) = due.next_if(|c| c.id <= id) {
             if checkpoint.id == id && chain::hex(&checkpoint.hash) != computed {
                 report.add(id, "it is not the row that a checkpoint was signed for");
+                contradicted = true;
             }
         }
         previous = computed;
@@ -141,6 +160,10 @@ fn rows(db: &Connection, checkpoints: &[Checkpoint], report: &mut Report) -> Res
         report.events += 1;
     }
     report.head = (last > 0).then_some(last);
+    if contradicted && linked {
+        let what = "the chain fits together but not the checkpoints: it was computed anew, or is another copy";
+        report.problems.insert(0, Damage { id: None, what: what.to_owned() });
+    }
     if let Some(checkpoint) = checkpoints.last().filter(|c| c.id > last) {
         report.add(None, format!("rows after {last} are missing: there is a checkpoint of row {}", checkpoint.id));
     }

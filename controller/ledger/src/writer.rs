@@ -27,7 +27,7 @@ const BATCH: usize = 4096;
 /// A checkpoint is signed after this many events...
 const CHECKPOINT_EVENTS: usize = 1000;
 /// ...or when nothing has come for this long since the last event.
-const CHECKPOINT_IDLE: Duration = Duration::from_secs(5);
+const CHECKPOINT_IDLE: Duration = Duration::from_secs(30);
 
 /// An event that is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +73,16 @@ impl Ledger {
     /// # Errors
     /// When it cannot be opened or is not ours.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let db = database::open(folder)?;
-        let signer = Notary::open(folder)?;
+        let mut db = database::open(folder)?;
+        // A key that takes the place of a lost one is an event; the first one comes before all events.
+        let signer = Notary::open(folder, |public| {
+            if head(&db)?.is_none() {
+                return Ok(());
+            }
+            let payload = serde_json::json!({ "public": public });
+            let event = serialize(vec![Event::new("ledger.key-created", "ledger", payload)])?;
+            write(&mut db, event.iter()).map(drop)
+        })?;
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -104,6 +112,9 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::append`].
+    ///
+    /// # Panics
+    /// Inside of an async task, which it would block.
     pub fn append_blocking(&self, event: Event) -> Result<Receipt, LedgerError> {
         let mut receipts = self.send(vec![event])?.blocking_recv().map_err(|_| LedgerError::Closed)??;
         receipts.pop().ok_or(LedgerError::Closed)
@@ -184,12 +195,13 @@ impl Writer {
             next = if count < BATCH { messages.try_recv().ok() } else { None };
         }
         if !batch.is_empty() {
-            match self.write(&batch) {
+            match write(&mut self.db, batch.iter().flat_map(|(events, _)| events)) {
                 Ok(receipts) => {
                     self.unsigned += count;
-                    for ((_, reply), receipts) in batch.into_iter().zip(receipts) {
+                    let mut receipts = receipts.into_iter();
+                    for (events, reply) in batch {
                         // Whoever no longer waits has its event all the same.
-                        let _ = reply.send(Ok(receipts));
+                        let _ = reply.send(Ok(receipts.by_ref().take(events.len()).collect()));
                     }
                 }
                 Err(error) => batch.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
@@ -205,33 +217,6 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &[(Vec<(Event, String)>, Reply)]) -> Result<Vec<Vec<Receipt>>, LedgerError> {
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let receipts = {
-            let (mut id, mut prev) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO events (id, ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?;
-            let mut all = Vec::with_capacity(batch.len());
-            for (events, _) in batch {
-                let mut receipts = Vec::with_capacity(events.len());
-                for (event, payload) in events {
-                    id += 1;
-                    let ts = now();
-                    let hash = chain::hash(id, &ts, &event.kind, &event.actor, payload, &prev);
-                    let hash = chain::text(&hash).to_owned();
-                    insert.execute(params![id, ts, event.kind, event.actor, payload, prev, hash])?;
-                    prev.clone_from(&hash);
-                    receipts.push(Receipt { id, ts, hash });
-                }
-                all.push(receipts);
-            }
-            all
-        };
-        transaction.commit()?;
-        Ok(receipts)
-    }
-
     fn checkpoint(&mut self) -> Result<(), LedgerError> {
         if let Some((id, hash)) = head(&self.db)? {
             self.signer.sign(id, &hash, &now())?;
@@ -239,6 +224,32 @@ impl Writer {
         self.unsigned = 0;
         Ok(())
     }
+}
+
+/// Appends events in one transaction, which is durable when this returns, or leaves no trace.
+fn write<'a>(
+    db: &mut Connection,
+    events: impl Iterator<Item = &'a (Event, String)>,
+) -> Result<Vec<Receipt>, LedgerError> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut receipts = Vec::new();
+    {
+        let (mut id, mut prev) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO events (id, ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        let ts = now();
+        for (event, payload) in events {
+            id += 1;
+            let hash = chain::hash(id, &ts, &event.kind, &event.actor, payload, &prev);
+            let hash = chain::text(&hash).to_owned();
+            insert.execute(params![id, ts, event.kind, event.actor, payload, prev, hash])?;
+            prev.clone_from(&hash);
+            receipts.push(Receipt { id, ts: ts.clone(), hash });
+        }
+    }
+    transaction.commit()?;
+    Ok(receipts)
 }
 
 fn serialize(events: Vec<Event>) -> Result<Vec<(Event, String)>, LedgerError> {

@@ -52,7 +52,13 @@ fn is_whole(folder: &Path) -> bool {
     match Command::new("python3").arg(script).arg(folder).output() {
         Ok(output) => {
             let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.success(), report.is_whole(), "{words}{report:?}");
+            if words.contains("SIGNATURES NOT CHECKED") {
+                // It sees less then, but nothing that is not there.
+                println!("SKIPPED: the independent verifier needs `cryptography` to look at signatures");
+                assert!(output.status.success() || !report.is_whole(), "{words}{report:?}");
+            } else {
+                assert_eq!(output.status.success(), report.is_whole(), "{words}{report:?}");
+            }
         }
         Err(_) => println!("SKIPPED: the independent verifier needs python3"),
     }
@@ -98,6 +104,7 @@ fn every_kind_of_tampering_is_noticed() {
         tamper(dir.path(), sql);
         if anew {
             recompute(dir.path());
+            assert!(verify(dir.path(), None).unwrap().problems[0].what.contains("computed anew"), "{what}");
         }
         assert!(!is_whole(dir.path()), "{what} went unnoticed");
     }
@@ -110,6 +117,59 @@ fn an_old_copy_of_the_database_is_noticed() {
     let old = fs::read(database_file(dir.path())).unwrap();
     filled(dir.path(), 5);
     fs::write(database_file(dir.path()), old).unwrap();
+    assert!(!is_whole(dir.path()));
+}
+
+#[test]
+fn an_old_copy_that_was_written_on_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 5);
+    let old = fs::read(database_file(dir.path())).unwrap();
+    filled(dir.path(), 5);
+    fs::write(database_file(dir.path()), old).unwrap();
+    // The same rows get other times, and a checkpoint of their own of the same row.
+    filled(dir.path(), 5);
+    assert!(!is_whole(dir.path()));
+}
+
+#[test]
+fn checkpoints_that_somebody_edited_are_noticed() {
+    let edits: [fn(&str) -> String; 4] = [
+        |notes| notes.replace("osmoda ledger\n5\n", "osmoda ledger\n4\n"),
+        |notes| notes.replacen("osmoda ledger", "another ledger", 1),
+        |notes| notes.replacen("\u{2014} osmoda ", "\u{2014} osmoda AAAA", 1),
+        |notes| notes.replacen('\n', "\r", 1),
+    ];
+    for (n, edit) in edits.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 5);
+        let file = dir.path().join("checkpoints");
+        fs::write(&file, edit(&fs::read_to_string(&file).unwrap())).unwrap();
+        assert!(!is_whole(dir.path()), "edit {n}");
+    }
+}
+
+#[test]
+fn a_lost_key_is_said_and_its_replacement_is_an_event() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 3);
+    assert!(verify(dir.path(), None).unwrap().warnings.is_empty());
+    fs::remove_file(dir.path().join("checkpoint.key")).unwrap();
+    let report = verify(dir.path(), None).unwrap();
+    assert!(report.is_whole() && report.warnings[0].contains("checkpoint.key"), "{report:?}");
+    filled(dir.path(), 1);
+    let query = Query { kind: Some("ledger.*".to_owned()), limit: 9, ..Query::default() };
+    let rows = Reader::open(dir.path()).unwrap().rows(&query).unwrap();
+    let public = fs::read_to_string(dir.path().join("checkpoint.pub")).unwrap();
+    assert_eq!((rows.len(), rows[0].id, rows[0].payload["public"].as_str()), (1, 4, Some(public.trim())));
+    assert!(!is_whole(dir.path()), "what the lost key signed cannot be checked any more");
+}
+
+#[test]
+fn without_a_public_key_nothing_is_proved() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 3);
+    fs::remove_file(dir.path().join("checkpoint.pub")).unwrap();
     assert!(!is_whole(dir.path()));
 }
 

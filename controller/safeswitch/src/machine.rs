@@ -106,15 +106,15 @@ impl Machine {
         read_store_link(&self.active_link())
     }
 
-    /// The committed generation before the active one: where a rollback leads.
+    /// The committed generation before the boot default: where a rollback leads.
     ///
     /// # Errors
     /// When the profile cannot be read.
     pub fn before_active(&self) -> io::Result<Option<StorePath>> {
-        let active = self.active()?;
+        let Some(current) = self.profile.current()? else { return Ok(None) };
         let all = self.profile.list()?;
-        let at = all.iter().position(|c| Some(&c.path) == active.as_ref());
-        Ok(at.and_then(|at| at.checked_sub(1)).map(|before| all[before].path.clone()))
+        let before = all.into_iter().rfind(|c| c.number < current.number && c.path != current.path);
+        Ok(before.map(|c| c.path))
     }
 
     /// Moves the link to the active generation. It lives in `/run`: a reboot forgets it.

@@ -312,7 +312,11 @@ impl Runner {
     async fn commit(&mut self) -> Result<(), SwitchError> {
         let target = self.target()?;
         let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
-        let number = self.machine.profile.commit(&target).map_err(SwitchError::io("the profile"))?;
+        let number = match self.record.purpose {
+            SwitchPurpose::Apply => self.machine.profile.commit(&target),
+            SwitchPurpose::Rollback => self.machine.profile.go_back(&target),
+        };
+        let number = number.map_err(SwitchError::io("the profile"))?;
         self.record.number = Some(number);
         self.record.probation_until = None;
         if self.record.purpose == SwitchPurpose::Rollback

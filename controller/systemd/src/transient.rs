@@ -55,11 +55,13 @@ impl TransientService {
     fn properties(&self) -> Properties<'_> {
         let usec = |d: Duration| Variant::new(u64::try_from(d.as_micros()).unwrap_or(u64::MAX));
         let program = self.command.first().map_or("", String::as_str);
-        // Words reach the program as they are: no `$` is replaced.
-        let exec = vec![(program.to_owned(), self.command.clone(), vec!["no-env-expand".to_owned()])];
+        // Words reach the program as they are: no `$` is replaced. (`ExecStartEx` with `no-env-expand` would say so, too,
+        // but systemd 252 writes it into the unit's file under that name, which it cannot read back at a daemon-reload.)
+        let words: Vec<String> = self.command.iter().map(|word| word.replace('$', "$$")).collect();
+        let exec = vec![(program.to_owned(), words, false)];
         let mut p: Properties<'_> = vec![
             ("Description", Variant::new(self.description.as_str())),
-            ("ExecStartEx", Variant::new(exec)),
+            ("ExecStart", Variant::new(exec)),
             ("Type", Variant::new("exec")),
             ("TimeoutStopUSec", usec(self.stop_timeout)),
             ("KillMode", Variant::new("control-group")),

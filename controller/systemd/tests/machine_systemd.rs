@@ -114,6 +114,32 @@ async fn commands_tell_their_end_and_their_last_words() {
 }
 
 #[tokio::test]
+async fn transient_units_survive_a_daemon_reload() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let file = "/run/t-reloaded";
+    let _ = fs::remove_file(file);
+    let script = format!("x='a  \"b\" % $HOME'; echo \"$x\" \"$$\" >> {file}; test $(wc -l < {file}) -ge 2");
+    let mut service = shell(&script);
+    // It fails at first; started again after the reload, from what systemd wrote down, it does the same.
+    service.restart_after = Some(Duration::from_secs(1));
+    manager.start_transient("t-reload.service", &service).await.unwrap();
+    manager.start_transient_timer("t-reload-timer", LONG, &service).await.unwrap();
+    manager.daemon_reload(LONG).await.unwrap();
+    assert_eq!(manager.status("t-reload-timer.timer").await.unwrap().active, ActiveState::Active);
+    let started = Instant::now();
+    while fs::read_to_string(file).unwrap_or_default().lines().count() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(10), "it was not started again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.lines().all(|line| line.starts_with("a  \"b\" % $HOME ")), "{text}");
+    let done = manager.run_job(Verb::Start, "t-reload-timer.service", LONG).await.unwrap();
+    assert_eq!(done, JobResult::Done);
+    manager.run_job(Verb::Stop, "t-reload-timer.timer", LONG).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_transient_timer_runs_its_service_once() {
     machine!();
     let manager = Manager::connect().await.unwrap();

@@ -138,7 +138,9 @@ impl<'a> Names<'a> {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             out.push_str(before);
-            let known = after.split_once('}').and_then(|(name, tail)| Some((self.value(name)?, tail)));
+            // No name is longer: a text of nothing but openings is read once, not once for each.
+            let end = after.bytes().take(80).position(|b| b == b'}');
+            let known = end.and_then(|end| Some((self.value(after.get(..end)?)?, &after[end + 1..])));
             rest = match known {
                 Some((value, tail)) => {
                     out.push_str(&value);

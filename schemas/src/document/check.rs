@@ -5,7 +5,7 @@ use std::{path::Path, rc::Rc};
 use super::{
     node::{Node, NodeValue, Place, parse},
     shape,
-    text::{decode, within},
+    text::decode,
 };
 use crate::{
     object::{API_VERSION, Kind, Metadata, Object, ObjectRef, SourcePosition},
@@ -69,7 +69,7 @@ pub fn read(file: &Path, bytes: &[u8]) -> Vec<Document> {
         }
     }
     if let Some(error) = error {
-        documents.push(whole(within(text, error.place), error.problem));
+        documents.push(whole(error.place, error.problem));
     }
     documents
 }

@@ -14,6 +14,7 @@
 
 mod check;
 pub mod node;
+mod scalar;
 mod shape;
 mod text;
 

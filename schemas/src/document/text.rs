@@ -42,16 +42,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, Box<Unreadable>> {
     Ok(text)
 }
 
-/// A place that is in the text: what is found to be missing at its very end is missing after its last word.
-pub(super) fn within(text: &str, place: Place) -> Place {
-    let last = end_of(text.trim_end());
-    if (place.line, place.column) > (last.line, last.column) { last } else { place }
-}
-
-/// The place after a text.
-fn end_of(text: &str) -> Place {
+/// The place after a text. Lines end as YAML's do: with a line feed, a carriage return, or both.
+pub(super) fn end_of(text: &str) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let line = text.matches('\n').count() + 1;
-    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let line = text.matches(['\n', '\r']).count() - text.matches("\r\n").count() + 1;
+    let column = text.rsplit(['\n', '\r']).next().unwrap_or_default().chars().count() + 1;
     Place { line: number(line), column: number(column), length: 1 }
 }

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::Machine;
 
+/// Probations of tests are short unless they say otherwise.
+const QUICK: &str = "safeSwitch: {ttl: 300ms}\n";
+
 /// A machine on which osModa runs.
 #[derive(Clone, Copy)]
 pub struct Host<'a> {
@@ -115,10 +118,21 @@ impl Host<'_> {
         Ok(list["events"].as_array().cloned().unwrap_or_default())
     }
 
+    /// Gives agentd another configuration.
+    pub fn configure(&self, text: &str) -> Result<()> {
+        self.machine.write("/etc/osmoda/agentd.yaml", text)?;
+        self.sh("systemctl restart osmoda-agentd")?;
+        wait("agentd", Duration::from_secs(30), || Ok(self.osmoda(&["status"])?.0 == 0))?;
+        Ok(())
+    }
+
     /// Takes every document away and waits until nothing of it runs.
     pub fn clear(&self) -> Result<()> {
         self.settle()?;
-        self.sh("find /var/lib/osmoda/desired -type f -delete; rm -f /etc/osmoda/agentd.yaml")?;
+        self.sh("find /var/lib/osmoda/desired ! -type d -delete")?;
+        if self.end(&["/bin/cat", "/etc/osmoda/agentd.yaml"])?.1 != QUICK {
+            self.configure(QUICK)?;
+        }
         self.apply(&["--accept-mass-delete", "--ttl", "0s"])?;
         let left = self.json(&["get"])?;
         let left = left["objects"].as_array().map_or(0, Vec::len);

@@ -103,6 +103,7 @@ fn unreadable(host: Host<'_>) -> Result<()> {
 
 fn applied_and_deleted(host: Host<'_>) -> Result<()> {
     host.clear()?;
+    host.configure("safeSwitch: {ttl: 500ms}\n")?;
     host.machine.write("/run/a.yaml", &sleeper("a", 9401, "  probation: {ttl: 200ms}\n"))?;
     let (code, out, err) = host.osmoda(&["apply", "-f", "/run/a.yaml", "--wait"])?;
     ensure!(code == 0 && runs(host, 9401)?, "{code} {out}{err}");

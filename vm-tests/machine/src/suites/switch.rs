@@ -211,9 +211,7 @@ fn hanging_command(host: Host<'_>) -> Result<()> {
 fn stubborn_stop(host: Host<'_>) -> Result<()> {
     host.clear()?;
     let stubborn = "apiVersion: os.moda/v1\nkind: App\nmetadata: {name: a}\nspec:\n  command: [/bin/sh, -c, \"trap '' TERM; while :; do sleep 1; done\"]\n  stop: {timeout: 1h}\n  probation: {ttl: 500ms}\n";
-    host.machine.write("/etc/osmoda/agentd.yaml", "safeSwitch: {activationTimeout: 3s}\n")?;
-    host.sh("systemctl restart osmoda-agentd")?;
-    wait("agentd", Duration::from_secs(20), || Ok(host.osmoda(&["status"])?.0 == 0))?;
+    host.configure("safeSwitch: {activationTimeout: 3s}\n")?;
     host.document("a.yaml", stubborn)?;
     host.apply(&[])?;
     host.settle()?;
@@ -227,9 +225,7 @@ fn stubborn_stop(host: Host<'_>) -> Result<()> {
 
 fn another_plan(host: Host<'_>) -> Result<()> {
     host.clear()?;
-    host.machine.write("/etc/osmoda/agentd.yaml", "reconcile: manual\n")?;
-    host.sh("systemctl restart osmoda-agentd")?;
-    wait("agentd", Duration::from_secs(20), || Ok(host.osmoda(&["status"])?.0 == 0))?;
+    host.configure("reconcile: manual\n")?;
     host.document("a.yaml", &sleeper("a", 7111, QUICK))?;
     let shown = |host: Host<'_>| {
         let (code, out, err) = host.osmoda(&["-o", "json", "diff"])?;
