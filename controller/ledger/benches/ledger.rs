@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use osmoda_ledger::{Event, Ledger, Reader, Query, verify};
+use osmoda_ledger::{Event, Ledger, Query, Reader, verify};
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -33,7 +33,9 @@ fn bare(rows: usize) -> f64 {
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         {
             let mut insert = transaction
-                .prepare_cached("INSERT INTO events (ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+                .prepare_cached(
+                    "INSERT INTO events (ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )
                 .unwrap();
             for _ in 0..BATCH.min(rows - n) {
                 let text = payload(n).to_string();
