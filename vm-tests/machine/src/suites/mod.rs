@@ -1,5 +1,6 @@
 //! Suites of tests on a machine, by what they are about.
 
+pub mod authors;
 mod documents;
 mod faults;
 mod http;
@@ -25,7 +26,7 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [documents::cases(), switch::cases(), faults::cases(), sandbox::cases(), routines::cases()]
+    [documents::cases(), switch::cases(), faults::cases(), sandbox::cases(), routines::cases(), authors::cases()]
         .into_iter()
         .flatten()
         .collect()
