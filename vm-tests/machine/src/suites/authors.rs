@@ -47,24 +47,17 @@ authors:
   kinds: [Watcher]
 ";
 
-fn restart(host: Host<'_>) -> Result<()> {
-    host.run(&["/usr/bin/systemctl", "restart", "osmoda-agentd", "osmoda-watch", "osmoda-routines"])?;
-    wait("an answer", SOON, || Ok(host.osmoda(&["status"])?.0 == 0))?;
-    Ok(())
-}
-
 /// Runs work with a configuration and, if asked, the group; and leaves neither behind.
 fn with(host: Host<'_>, config: &str, group: bool, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    quick::clear(host)?;
-    host.machine.write("/etc/osmoda/agentd.yaml", config)?;
     if group {
         host.sh("groupadd --system osmoda")?;
     }
-    let result = restart(host).and_then(|()| work());
-    host.sh("rm -f /etc/osmoda/agentd.yaml; groupdel osmoda 2>/dev/null || true")?;
-    restart(host)?;
-    result?;
-    quick::clear(host)
+    let result = quick::with_config(host, config, work);
+    if group {
+        host.sh("groupdel osmoda")?;
+        quick::restart(host)?;
+    }
+    result
 }
 
 /// Writes a document that belongs to somebody, in one step.
@@ -192,7 +185,7 @@ fn right_is_lost(host: Host<'_>) -> Result<()> {
         quick::hurry(host)?;
         let pid = host.main_pid("osmoda-app-agent-web.service")?;
         host.machine.write("/etc/osmoda/agentd.yaml", "authors: []\n")?;
-        restart(host)?;
+        quick::restart(host)?;
         wait("the refusal", SOON, || Ok(judged(host, "App/agent-web")? == "AuthorUnknown"))?;
         wish(host, AGENT, "web", &sleeper("agent-web", 9506))?;
         std::thread::sleep(Duration::from_secs(1));
@@ -243,7 +236,7 @@ fn bad_configuration(host: Host<'_>) -> Result<()> {
         }
     }
     host.sh("rm -f /etc/osmoda/agentd.yaml")?;
-    restart(host)
+    quick::restart(host)
 }
 
 const DAEMONS: [&str; 3] = ["agentd", "watch", "routines"];

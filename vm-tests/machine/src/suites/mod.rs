@@ -1,5 +1,6 @@
 //! Suites of tests on a machine, by what they are about.
 
+pub mod api;
 pub mod authors;
 mod documents;
 mod faults;
@@ -26,8 +27,14 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [documents::cases(), switch::cases(), faults::cases(), sandbox::cases(), routines::cases(), authors::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let suites = [
+        documents::cases(),
+        switch::cases(),
+        faults::cases(),
+        sandbox::cases(),
+        routines::cases(),
+        authors::cases(),
+        api::cases(),
+    ];
+    suites.into_iter().flatten().collect()
 }

@@ -33,6 +33,24 @@ pub fn clear(host: Host<'_>) -> Result<()> {
     bail!("there is something left: {:#}", host.json(&["get"])?)
 }
 
+/// Starts the daemons anew, so that they read their configuration.
+pub fn restart(host: Host<'_>) -> Result<()> {
+    host.run(&["/usr/bin/systemctl", "restart", "osmoda-agentd", "osmoda-watch", "osmoda-routines"])?;
+    wait("an answer", Duration::from_secs(20), || Ok(host.osmoda(&["status"])?.0 == 0))?;
+    Ok(())
+}
+
+/// Runs work with a configuration of agentd, and leaves nothing behind.
+pub fn with_config(host: Host<'_>, config: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    clear(host)?;
+    host.machine.write("/etc/osmoda/agentd.yaml", config)?;
+    let result = restart(host).and_then(|()| work());
+    host.run(&["/bin/rm", "-f", "/etc/osmoda/agentd.yaml"])?;
+    restart(host)?;
+    result?;
+    clear(host)
+}
+
 /// Runs an apply as soon as nothing else is going on.
 fn finish(host: Host<'_>, words: &[&str]) -> Result<(i32, String, String)> {
     for _ in 0..20 {
