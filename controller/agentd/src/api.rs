@@ -105,7 +105,7 @@ async fn list_objects(api: Api, _: Call, request: ListObjectsRequest) -> Result<
         .filter(|(reference, _)| request.kind.is_none_or(|kind| reference.kind == kind) && has_label(reference))
         .map(|(_, status)| status.clone())
         .collect();
-    let problems = controller.world.file_problems().map(|(_, problem)| problem.clone()).collect();
+    let problems = controller.world.file_problems().cloned().collect();
     Ok(ObjectList { objects, problems })
 }
 
@@ -182,7 +182,7 @@ fn trial(controller: &Controller, documents: &[DocumentFile], peer: Peer, machin
     }
     if problems.is_empty() {
         world.update(changes, false, None);
-        problems.extend(mine.iter().flat_map(|reference| world.problems().get(reference).cloned().unwrap_or_default()));
+        problems.extend(mine.iter().flat_map(|reference| world.problems_for(reference, peer.author())).cloned());
     }
     let mut problems = problems.into_iter();
     match problems.next() {

@@ -287,9 +287,10 @@ impl Controller {
             events.push(Event::new("document.deleted", "agentd", json!({ "object": reference })));
         }
         for reference in &update.judged {
-            let Some(problem) = self.world.problems().get(reference).and_then(|p| p.first()) else { continue };
+            let Some(problem) = self.world.problems_about(reference).next() else { continue };
+            let author = self.world.author_of(problem).map(|author| author.to_string());
             let payload = json!({ "object": reference, "code": problem.code, "detail": problem.detail,
-                "field": problem.field, "source": problem.source });
+                "field": problem.field, "source": problem.source, "author": author });
             events.push(Event::new("document.refused", "agentd", payload));
         }
         events
@@ -305,7 +306,7 @@ impl Controller {
 
     /// Problems of all documents that are not in force as they are written.
     pub fn problems(&self) -> Vec<Problem> {
-        let of_files = self.world.file_problems().map(|(_, problem)| problem.clone());
+        let of_files = self.world.file_problems().cloned();
         let of_objects = self.world.problems().values().flatten().cloned();
         self.source_problems.iter().cloned().chain(of_files).chain(of_objects).collect()
     }

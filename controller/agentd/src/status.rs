@@ -69,6 +69,8 @@ impl StatusBook {
             entry.hash = Some(admitted.hash);
             entry.author = admitted.author;
             entry.source = Some(admitted.position());
+        } else if let Some(author) = problems.first().and_then(|problem| world.author_of(problem)) {
+            entry.author = author;
         }
         let held = world.held().contains(reference);
         match problems {

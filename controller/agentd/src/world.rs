@@ -3,6 +3,8 @@
 //! [`World::update`] is the whole of admission and is pure: files that changed go in, and out comes what is now wished.
 //! A document that is bad never takes anything away; the last admitted version of its object stays in force.
 
+mod judge;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -108,13 +110,17 @@ pub struct World {
     defined_in: BTreeMap<ObjectRef, BTreeSet<Arc<Path>>>,
     admitted: BTreeMap<ObjectRef, Admitted>,
     problems: BTreeMap<ObjectRef, Vec<Problem>>,
+    /// Problems of documents about objects that belong to somebody else.
+    intrusions: BTreeMap<ObjectRef, Vec<Problem>>,
     held: BTreeSet<ObjectRef>,
 }
 
 enum Verdict {
     Admit(Admitted),
+    /// What is in force stays so.
     Keep(Vec<Problem>),
-    Delete,
+    /// It is no longer wished; documents that may not be admitted may still name it.
+    Delete(Vec<Problem>),
 }
 
 impl World {
@@ -136,12 +142,29 @@ impl World {
         &self.problems
     }
 
-    /// Problems of files and documents that name no object.
-    pub fn file_problems(&self) -> impl Iterator<Item = (&Path, &Problem)> {
-        self.files.iter().flat_map(|(path, entry)| {
-            let nameless = entry.refused.iter().filter(|r| r.reference.is_none());
-            nameless.flat_map(|r| &r.problems).map(|p| (&**path, p))
-        })
+    /// Problems of files, of documents that name no object, and of documents about objects that belong to somebody else.
+    pub fn file_problems(&self) -> impl Iterator<Item = &Problem> {
+        let nameless = self.files.values().flat_map(|entry| entry.refused.iter().filter(|r| r.reference.is_none()));
+        nameless.flat_map(|r| &r.problems).chain(self.intrusions.values().flatten())
+    }
+
+    /// All problems of documents about an object; those of its own documents first.
+    pub fn problems_about(&self, reference: &ObjectRef) -> impl Iterator<Item = &Problem> {
+        let own = self.problems.get(reference).into_iter().flatten();
+        own.chain(self.intrusions.get(reference).into_iter().flatten())
+    }
+
+    /// Why what an author wishes of an object is not in force.
+    pub fn problems_for(&self, reference: &ObjectRef, author: Author) -> impl Iterator<Item = &Problem> {
+        let own = self.problems.get(reference).into_iter().flatten();
+        let intrusions = self.intrusions.get(reference).into_iter().flatten();
+        own.chain(intrusions.filter(move |problem| self.author_of(problem) == Some(author)))
+    }
+
+    /// Whose document has this problem.
+    #[must_use]
+    pub fn author_of(&self, problem: &Problem) -> Option<Author> {
+        Some(self.files.get(problem.source.as_ref()?.file.as_path())?.author)
     }
 
     /// Objects whose deletion is held back by the mass-delete guard.
@@ -158,7 +181,7 @@ impl World {
         all: bool,
         guard: Option<MassDelete>,
     ) -> Update {
-        let mut touched: BTreeSet<ObjectRef> = self.problems.keys().cloned().collect();
+        let mut touched: BTreeSet<ObjectRef> = self.problems.keys().chain(self.intrusions.keys()).cloned().collect();
         touched.extend(self.held.iter().cloned());
         for (path, entry) in changes {
             self.replace_file(path.into(), entry, &mut touched);
@@ -167,11 +190,27 @@ impl World {
             touched.extend(self.admitted.keys().cloned());
             touched.extend(self.defined_in.keys().cloned());
         }
-        let mut verdicts: BTreeMap<ObjectRef, Verdict> =
-            touched.into_iter().map(|reference| (reference.clone(), self.judge(&reference))).collect();
+        let mut verdicts: BTreeMap<ObjectRef, Verdict> = BTreeMap::new();
+        let mut intrusions: BTreeMap<ObjectRef, Vec<Problem>> = BTreeMap::new();
+        for reference in touched {
+            let (verdict, of_others) = self.judge(&reference);
+            intrusions.insert(reference.clone(), of_others);
+            verdicts.insert(reference, verdict);
+        }
         self.apply_set_rules(&mut verdicts);
         self.hold_mass_delete(&mut verdicts, guard);
-        self.settle(verdicts)
+        let mut update = self.settle(verdicts);
+        for (reference, problems) in intrusions {
+            if self.intrusions.get(&reference).map_or(&[][..], Vec::as_slice) != problems {
+                update.judged.insert(reference.clone());
+            }
+            if problems.is_empty() {
+                self.intrusions.remove(&reference);
+            } else {
+                self.intrusions.insert(reference, problems);
+            }
+        }
+        update
     }
 
     fn replace_file(&mut self, path: Arc<Path>, entry: Option<FileEntry>, touched: &mut BTreeSet<ObjectRef>) {
@@ -199,38 +238,6 @@ impl World {
         }
     }
 
-    /// Decides about one object by its own documents.
-    fn judge(&self, reference: &ObjectRef) -> Verdict {
-        let in_force = self.admitted.get(reference);
-        let mut definitions: Vec<(&Arc<Path>, &FileEntry, &Definition)> = Vec::new();
-        let mut problems: Vec<Problem> = Vec::new();
-        for path in self.defined_in.get(reference).into_iter().flatten() {
-            let entry = &self.files[path];
-            definitions
-                .extend(entry.definitions.iter().filter(|d| d.reference == *reference).map(|d| (path, entry, d)));
-            let refused = entry.refused.iter().filter(|r| r.reference.as_ref() == Some(reference));
-            problems.extend(refused.flat_map(|r| r.problems.clone()));
-        }
-        if definitions.len() > 1 {
-            problems.extend(duplicates(reference, &definitions, in_force));
-        }
-        match definitions.as_slice() {
-            _ if !problems.is_empty() => Verdict::Keep(problems),
-            [(path, entry, definition)] => Verdict::Admit(admit(path, entry, definition, in_force)),
-            _ => match in_force.and_then(|a| self.unreadable(&a.file)) {
-                Some(problems) => Verdict::Keep(problems),
-                None => Verdict::Delete,
-            },
-        }
-    }
-
-    /// Why a file cannot be read in whole, if so: what it defined before has to stay.
-    fn unreadable(&self, file: &Arc<Path>) -> Option<Vec<Problem>> {
-        let nameless = self.files.get(file)?.refused.iter().filter(|r| r.reference.is_none());
-        let problems: Vec<Problem> = nameless.flat_map(|r| r.problems.clone()).collect();
-        (!problems.is_empty()).then_some(problems)
-    }
-
     /// Rules about several objects. What breaks one goes back to its former version, which may make others break one in
     /// turn (a reference to an object that is not admitted); each round settles at least one object, so this ends.
     fn apply_set_rules(&self, verdicts: &mut BTreeMap<ObjectRef, Verdict>) {
@@ -238,7 +245,7 @@ impl World {
             let broken = {
                 let kept = self.admitted.iter().filter(|(reference, _)| match verdicts.get(*reference) {
                     None | Some(Verdict::Keep(_)) => true,
-                    Some(Verdict::Admit(_) | Verdict::Delete) => false,
+                    Some(Verdict::Admit(_) | Verdict::Delete(_)) => false,
                 });
                 let kept = kept.map(|(reference, a)| set_entry(reference, a, true));
                 let fresh = verdicts.iter().filter_map(|(reference, verdict)| match verdict {
@@ -246,7 +253,7 @@ impl World {
                         let same = self.admitted.get(reference).is_some_and(|old| old.hash == a.hash);
                         Some(set_entry(reference, a, same))
                     }
-                    Verdict::Keep(_) | Verdict::Delete => None,
+                    Verdict::Keep(_) | Verdict::Delete(_) => None,
                 });
                 let entries: Vec<SetEntry<'_>> = kept.chain(fresh).collect();
                 check_set(&entries)
@@ -273,7 +280,7 @@ impl World {
         self.held.clear();
         let doomed: BTreeSet<ObjectRef> = verdicts
             .iter()
-            .filter(|(reference, v)| matches!(v, Verdict::Delete) && self.admitted.contains_key(*reference))
+            .filter(|(reference, v)| matches!(v, Verdict::Delete(_)) && self.admitted.contains_key(*reference))
             .map(|(reference, _)| reference.clone())
             .collect();
         let Some(guard) = guard else { return };
@@ -303,11 +310,11 @@ impl World {
                     Vec::new()
                 }
                 Verdict::Keep(problems) => problems,
-                Verdict::Delete => {
+                Verdict::Delete(problems) => {
                     if self.admitted.remove(&reference).is_some() {
                         update.deleted.insert(reference.clone());
                     }
-                    Vec::new()
+                    problems
                 }
             };
             let before = self.problems.get(&reference).map_or(&[][..], Vec::as_slice);
@@ -332,55 +339,6 @@ impl FileEntry {
     }
 }
 
-fn admit(path: &Arc<Path>, entry: &FileEntry, definition: &Definition, in_force: Option<&Admitted>) -> Admitted {
-    let generation = match in_force {
-        Some(old) if old.hash == definition.hash => old.generation,
-        Some(old) => old.generation + 1,
-        None => 1,
-    };
-    Admitted {
-        canonical: Arc::clone(&definition.canonical),
-        hash: definition.hash,
-        author: entry.author,
-        file: Arc::clone(path),
-        line: definition.line,
-        column: definition.column,
-        generation,
-        facts: Arc::clone(&definition.facts),
-    }
-}
-
 fn set_entry<'a>(reference: &'a ObjectRef, admitted: &'a Admitted, in_force: bool) -> SetEntry<'a> {
     SetEntry { reference, hash: admitted.hash, in_force, facts: &admitted.facts }
-}
-
-/// One problem for each definition but the one in force (or else the first one).
-fn duplicates(
-    reference: &ObjectRef,
-    definitions: &[(&Arc<Path>, &FileEntry, &Definition)],
-    in_force: Option<&Admitted>,
-) -> Vec<Problem> {
-    let place = |(path, _, d): &(&Arc<Path>, &FileEntry, &Definition)| SourcePosition {
-        file: path.to_path_buf(),
-        line: d.line,
-        column: d.column,
-    };
-    let kept = in_force
-        .and_then(|a| definitions.iter().position(|(path, _, d)| **path == a.file && d.line == a.line))
-        .or_else(|| in_force.and_then(|a| definitions.iter().position(|(path, ..)| **path == a.file)))
-        .unwrap_or(0);
-    let first = place(&definitions[kept]);
-    let others = definitions.iter().enumerate().filter(|(i, _)| *i != kept);
-    others
-        .map(|(_, definition)| {
-            Problem::new(
-                422,
-                "duplicate-object",
-                format!("{reference} is defined a second time; it is defined at {first}"),
-            )
-            .field("metadata.name")
-            .at(place(definition))
-            .hint("an object may be defined once: remove one of the two, or give it another name")
-        })
-        .collect()
 }

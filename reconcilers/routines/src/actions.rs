@@ -87,8 +87,9 @@ pub async fn log_scan(action: &LogScanAction, memory: &mut Memory) -> Result<Vec
     command.args(["--output=json", "--quiet", "--no-pager", "--output-fields=PRIORITY,SYSLOG_IDENTIFIER,MESSAGE"]);
     match &memory.journal_cursor {
         Some(cursor) => {
+            // Not `--after-cursor`: together with a filter that leaves out one entry too many.
             let priority = format!("--priority={}", action.priority);
-            command.arg(format!("--after-cursor={cursor}")).arg(priority).arg(format!("--lines={LINES}"));
+            command.arg(format!("--cursor={cursor}")).arg(priority).arg(format!("--lines={LINES}"));
         }
         None => {
             command.arg("--lines=1");
@@ -99,7 +100,8 @@ pub async fn log_scan(action: &LogScanAction, memory: &mut Memory) -> Result<Vec
         return Err(format!("journalctl: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let entries: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let read = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let entries: Vec<_> = read.filter(|entry| entry["__CURSOR"].as_str() != memory.journal_cursor.as_deref()).collect();
     let first_run = memory.journal_cursor.is_none();
     if let Some(cursor) = entries.last().and_then(|entry| entry["__CURSOR"].as_str()) {
         memory.journal_cursor = Some(cursor.to_owned());

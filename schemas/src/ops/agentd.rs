@@ -273,7 +273,7 @@ pub struct LoopStatus {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QueryRequest {
-    /// `hostname`, `os`, `uptime`, `cpu`, `memory`, `disk`, `load`, `processes`, `units`, `network`.
+    /// `hostname`, `os`, `uptime`, `load`, `cpu`, `memory`, `disk`, `processes`.
     pub query: String,
     /// Arguments of the question.
     #[serde(default)]

@@ -7,11 +7,12 @@ mod vm;
 use std::{
     path::PathBuf,
     process::{Command as Process, Stdio},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use machine_suites::Machine;
+use machine_suites::{Host, Machine, suites};
 
 pub use container::Container;
 pub use vm::Vm;
@@ -78,6 +79,15 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Run test cases against a machine that is up.
+    #[command(hide = true)]
+    Suite {
+        #[command(flatten)]
+        which: Which,
+        /// Only cases whose name contains this.
+        #[arg(default_value = "")]
+        filter: String,
+    },
     /// Cut its power: everything in it is killed at once.
     Cut {
         #[command(flatten)]
@@ -117,6 +127,7 @@ impl Command {
                 std::process::exit(status.code().unwrap_or(1));
             }
             Self::Install { which } => crate::install::install(open(&which)?.as_ref(), false),
+            Self::Suite { which, filter } => suite(open(&which)?.as_ref(), &filter),
             Self::Cut { which } => open(&which)?.cut(),
             Self::Boot { which } => open(&which)?.boot(),
             Self::Down { which } => open(&which)?.down(),
@@ -155,6 +166,28 @@ pub fn up(name: &str, release: Release, vm: bool) -> Result<Box<dyn Owned>> {
 
 fn open(which: &Which) -> Result<Box<dyn Owned>> {
     if which.vm { Ok(Box::new(Vm::open(&which.name)?)) } else { Ok(Box::new(Container::open(&which.name)?)) }
+}
+
+/// Runs the cases whose name contains `filter`, one after the other.
+fn suite(machine: &dyn Owned, filter: &str) -> Result<()> {
+    let mut failed = 0;
+    for case in suites::all().into_iter().filter(|case| case.name.contains(filter)) {
+        if case.needs_whole && !machine.is_whole() {
+            println!("skipped       {}: it needs a virtual machine", case.name);
+            continue;
+        }
+        let began = Instant::now();
+        let result = (case.run)(Host { machine });
+        let took = began.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => println!("ok     {took:5.1} s {}", case.name),
+            Err(error) => {
+                failed += 1;
+                println!("FAILED {took:5.1} s {}: {error:#}", case.name);
+            }
+        }
+    }
+    if failed == 0 { Ok(()) } else { bail!("{failed} cases failed") }
 }
 
 /// Where machines are kept.

@@ -124,6 +124,8 @@ impl Program<'_> {
             ("NoNewPrivileges", "yes"),
             ("ProtectSystem", "strict"),
             ("ProtectHome", "tmpfs"),
+            // Up to systemd 252 that alone is writable by everyone, and unlimited.
+            ("TemporaryFileSystem", "/home:ro /root:ro /run/user:ro"),
             ("PrivateTmp", "yes"),
             ("ProtectKernelTunables", "yes"),
             ("ProtectKernelModules", "yes"),
@@ -187,6 +189,9 @@ impl Program<'_> {
             unit.set_all(&[
                 ("ProcSubset", "pid"),
                 ("PrivateUsers", "yes"),
+                ("PrivateIPC", "yes"),
+                // Shared memory would be a way to others.
+                ("TemporaryFileSystem", "/dev/shm:mode=1777,size=64M"),
                 ("InaccessiblePaths", "-/srv -/mnt -/media -/opt -/boot -/run/osmoda -/run/dbus -/run/systemd/private"),
                 ("SystemCallFilter", "~@setuid ptrace process_vm_readv process_vm_writev"),
             ]);

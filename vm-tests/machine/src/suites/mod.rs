@@ -1,7 +1,14 @@
 //! Suites of tests on a machine, by what they are about.
 
+pub mod api;
+pub mod authors;
 mod documents;
 mod faults;
+mod http;
+mod inside;
+mod quick;
+pub mod routines;
+pub mod sandbox;
 pub mod switch;
 
 use anyhow::Result;
@@ -20,5 +27,14 @@ pub struct Case {
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [documents::cases(), switch::cases(), faults::cases()].into_iter().flatten().collect()
+    let suites = [
+        documents::cases(),
+        switch::cases(),
+        faults::cases(),
+        sandbox::cases(),
+        routines::cases(),
+        authors::cases(),
+        api::cases(),
+    ];
+    suites.into_iter().flatten().collect()
 }

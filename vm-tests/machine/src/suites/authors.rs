@@ -1,0 +1,321 @@
+//! Who may wish what: owners of files, and callers of the sockets.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::{
+    Case,
+    http::{call, call_as},
+    quick,
+};
+use crate::{Host, wait};
+
+/// The suite.
+pub fn cases() -> Vec<Case> {
+    let case = |name, run| Case { name, run, needs_whole: false };
+    vec![
+        case("authors: the wish of a stranger is refused and told", stranger),
+        case("authors: each rule refuses by its name", rules),
+        case("authors: an allowed wish goes through, with its author in plan and ledger", allowed),
+        case("authors: who loses a right keeps what runs, but changes it no more", right_is_lost),
+        case("authors: another author's document keeps nobody back", others_documents),
+        case("authors: a configuration that cannot be used is told with its place", bad_configuration),
+        case("authors: sockets of mode 0600 let nobody else in", closed_sockets),
+        case("authors: a member of the group who is no author gets a refusal", group_member),
+        case("authors: an author may call, but not override guards", author_calls),
+    ]
+}
+
+const SOON: Duration = Duration::from_secs(20);
+/// An author: a uid without a name.
+const AGENT: u32 = 4711;
+/// Words that make curl that author, as a member of the group that sockets are open to.
+const AS_AGENT: [&str; 5] = ["/usr/bin/setpriv", "--reuid=4711", "--regid=65534", "--groups=osmoda", "--"];
+/// Words that make curl an outsider.
+const AS_NOBODY: [&str; 5] = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+
+/// What the operator lets the author do.
+const CONFIG: &str = "\
+authors:
+- user: 4711
+  kinds: [App, Watcher, Routine]
+  names: [agent-*]
+  secrets: [/etc/agent-secrets/*]
+- user: nobody
+  kinds: [Watcher]
+";
+
+/// Runs work with a configuration and, if asked, the group; and leaves neither behind.
+fn with(host: Host<'_>, config: &str, group: bool, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    if group {
+        host.sh("groupadd --system osmoda")?;
+    }
+    let result = quick::with_config(host, config, work);
+    if group {
+        host.sh("groupdel osmoda")?;
+        quick::restart(host)?;
+    }
+    result
+}
+
+/// Writes a document that belongs to somebody, in one step.
+fn wish(host: Host<'_>, uid: u32, name: &str, document: &Value) -> Result<()> {
+    let new = format!("/var/lib/osmoda/desired/.{name}.new");
+    host.machine.write(&new, &document.to_string())?;
+    host.sh(&format!("chown {uid} {new}; mv {new} /var/lib/osmoda/desired/{name}.json"))?;
+    Ok(())
+}
+
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({ "apiVersion": "os.moda/v1", "kind": kind, "metadata": { "name": name }, "spec": spec })
+}
+
+fn sleeper(name: &str, seconds: u32) -> Value {
+    let command = ["/bin/sleep", &seconds.to_string()];
+    object("App", name, &json!({ "command": command, "probation": { "ttl": "0s" } }))
+}
+
+/// Waits until an object is judged, and gives the reason.
+fn judged(host: Host<'_>, object: &str) -> Result<String> {
+    wait(object, SOON, || {
+        Ok(host.osmoda(&["get", object])?.0 == 0 && !host.condition(object, "Accepted")?.0.is_empty())
+    })?;
+    Ok(host.condition(object, "Accepted")?.1)
+}
+
+fn stranger(host: Host<'_>) -> Result<()> {
+    quick::clear(host)?;
+    wish(host, 1000, "theirs", &sleeper("theirs", 9501))?;
+    ensure!(judged(host, "App/theirs")? == "AuthorUnknown");
+    let status = host.run(&["/bin/cat", "/var/lib/osmoda/status/App/theirs.yaml"])?;
+    for words in ["author-unknown", "uid:1000", "agentd.yaml", "theirs.json", "AuthorUnknown"] {
+        ensure!(status.contains(words), "{words} is not in the status file:\n{status}");
+    }
+    let listed = host.json(&["get", "App/theirs"])?;
+    ensure!(listed["status"]["author"]["uid"] == 1000, "its author is {}", listed["status"]["author"]);
+    ensure!(host.json(&["status"])?["refused"] == 1, "it is not counted");
+    let events = host.events("document.refused")?;
+    let told = events.last().context("nothing is in the ledger")?;
+    ensure!(told["payload"]["code"] == "author-unknown" && told["payload"]["author"] == "uid:1000", "{told}");
+    ensure!(host.active("osmoda-app-theirs.service")? == "inactive", "it runs");
+    // The same file as root's is fine.
+    host.sh("chown 0 /var/lib/osmoda/desired/theirs.json")?;
+    wait("the app", SOON, || Ok(host.active("osmoda-app-theirs.service")? == "active"))?;
+    quick::clear(host)
+}
+
+fn rules(host: Host<'_>) -> Result<()> {
+    let app = |more: Value| {
+        let mut spec = json!({ "command": ["/bin/sleep", "9502"] });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            spec[name] = value.clone();
+        }
+        spec
+    };
+    let unit = json!({ "type": "unit", "unit": "nginx.service" });
+    let probe = json!({ "probe": { "type": "command", "command": ["/bin/true"], "user": "root" } });
+    let trigger = json!({ "type": "interval", "every": "1h" });
+    let command = json!({ "type": "command", "command": ["/bin/true"] });
+    let wishes = [
+        ("WalletPolicy", "agent-a", json!({ "wallets": ["*"] }), "AuthorKind"),
+        ("App", "somebody", app(json!({})), "AuthorName"),
+        ("App", "agent-b", app(json!({ "tier": 0 })), "AuthorTier"),
+        ("Routine", "agent-c", json!({ "trigger": trigger, "action": command, "tier": 0 }), "AuthorTier"),
+        ("App", "agent-d", app(json!({ "user": { "name": "root" } })), "AuthorUser"),
+        ("App", "agent-e", app(json!({ "user": { "supplementaryGroups": ["disk"] } })), "AuthorUser"),
+        ("App", "agent-f", app(json!({ "health": [probe] })), "AuthorUser"),
+        ("App", "agent-g", app(json!({ "access": { "capabilities": ["CAP_NET_BIND_SERVICE"] } })), "AuthorCapability"),
+        ("App", "agent-h", app(json!({ "secrets": { "s": { "file": "/etc/shadow" } } })), "AuthorSecret"),
+        ("Watcher", "agent-i", json!({ "check": unit, "ladder": [{ "action": "rollback" }] }), "AuthorRemedy"),
+        ("Watcher", "agent-j", json!({ "check": unit, "ladder": [{ "action": "notify" }] }), "Admitted"),
+    ];
+    with(host, CONFIG, false, || {
+        for (kind, name, spec, _) in &wishes {
+            wish(host, AGENT, &format!("{kind}-{name}"), &object(kind, name, spec))?;
+        }
+        for (kind, name, _, reason) in &wishes {
+            let found = judged(host, &format!("{kind}/{name}"))?;
+            ensure!(found == *reason, "{kind}/{name}: {found}, not {reason}");
+            if *reason != "Admitted" {
+                let status = host.run(&["/bin/cat", &format!("/var/lib/osmoda/status/{kind}/{name}.yaml")])?;
+                ensure!(status.contains(&format!("{kind}-{name}.json")), "no place in\n{status}");
+                ensure!(host.active(&format!("osmoda-app-{name}.service"))? == "inactive", "{name} runs");
+            }
+        }
+        quick::hurry(host)?;
+        Ok(())
+    })
+}
+
+fn allowed(host: Host<'_>) -> Result<()> {
+    // By hand, so that the plan can be looked at before it is carried out.
+    with(host, &format!("reconcile: manual\n{CONFIG}"), false, || {
+        host.sh("mkdir -p /etc/agent-secrets; echo x > /etc/agent-secrets/a; chmod -R go= /etc/agent-secrets")?;
+        let mut document = sleeper("agent-web", 9503);
+        document["spec"]["secrets"] = json!({ "a": { "file": "/etc/agent-secrets/a" } });
+        for (seconds, change) in [("9503", "create"), ("9504", "update")] {
+            document["spec"]["command"][1] = json!(seconds);
+            wish(host, AGENT, "web", &document)?;
+            let (status, out, err) = host.osmoda(&["-o", "json", "diff"])?;
+            ensure!(status == 1, "diff ended with {status}: {out}{err}");
+            let plan = serde_json::from_str::<Value>(&out)?["plan"].clone();
+            let found = &plan["objects"][0];
+            ensure!(found["author"]["uid"] == AGENT && found["change"] == change, "{found}");
+            let (status, out, err) = host.osmoda(&["diff"])?;
+            ensure!(status == 1 && out.contains("App/agent-web  by uid:4711"), "{status} {out}{err}");
+            let id = plan["id"].as_str().context("a plan has an id")?;
+            ensure!(host.apply(&["--plan", id, "--ttl", "0s"])? == "committed");
+        }
+        ensure!(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 9504$"])?.0 == 0, "it does not run");
+        ensure!(host.json(&["get", "App/agent-web"])?["status"]["author"]["uid"] == AGENT);
+        let admitted = host.events("document.admitted")?;
+        let told = admitted.iter().rfind(|event| event["payload"]["object"] == "App/agent-web");
+        ensure!(told.is_some_and(|event| event["actor"] == "uid:4711"), "the ledger says {told:?}");
+        host.sh("rm -r /etc/agent-secrets")?;
+        Ok(())
+    })
+}
+
+fn right_is_lost(host: Host<'_>) -> Result<()> {
+    with(host, CONFIG, false, || {
+        wish(host, AGENT, "web", &sleeper("agent-web", 9505))?;
+        wait("the app", SOON, || Ok(host.active("osmoda-app-agent-web.service")? == "active"))?;
+        quick::hurry(host)?;
+        let pid = host.main_pid("osmoda-app-agent-web.service")?;
+        host.machine.write("/etc/osmoda/agentd.yaml", "authors: []\n")?;
+        quick::restart(host)?;
+        wait("the refusal", SOON, || Ok(judged(host, "App/agent-web")? == "AuthorUnknown"))?;
+        wish(host, AGENT, "web", &sleeper("agent-web", 9506))?;
+        std::thread::sleep(Duration::from_secs(1));
+        ensure!(host.main_pid("osmoda-app-agent-web.service")? == pid, "a wish of nobody's changes what runs");
+        ensure!(host.condition("App/agent-web", "Accepted")?.1 == "AuthorUnknown");
+        Ok(())
+    })
+}
+
+fn others_documents(host: Host<'_>) -> Result<()> {
+    with(host, &CONFIG.replace("agent-*", "'*'"), false, || {
+        wish(host, 0, "web", &sleeper("web", 9507))?;
+        wait("the app", SOON, || Ok(host.active("osmoda-app-web.service")? == "active"))?;
+        quick::hurry(host)?;
+        // One who may, one who may not: neither takes the name, nor stands in the owner's way.
+        wish(host, AGENT, "second", &sleeper("web", 9508))?;
+        wish(host, 1000, "third", &sleeper("web", 9509))?;
+        wait("the refusals", SOON, || {
+            let text = host.run(&["/usr/bin/osmoda", "-o", "json", "status"])?;
+            Ok(text.contains("second.json") && text.contains("third.json"))
+        })?;
+        wish(host, 0, "web", &sleeper("web", 9510))?;
+        wait("the owner's change", SOON, || Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 9510$"])?.0 == 0))?;
+        quick::hurry(host)?;
+        ensure!(host.condition("App/web", "Accepted")?.0 == "True", "{:?}", host.condition("App/web", "Accepted")?);
+        // Nor do they keep it alive.
+        host.sh("rm /var/lib/osmoda/desired/web.json /var/lib/osmoda/desired/second.json")?;
+        wait("the end of the app", SOON, || Ok(host.active("osmoda-app-web.service")? == "inactive"))?;
+        quick::hurry(host)
+    })
+}
+
+fn bad_configuration(host: Host<'_>) -> Result<()> {
+    quick::clear(host)?;
+    for (config, words) in [
+        ("authors:\n- user: nobody-here\n  kinds: [App]\n", vec!["unknown-user", "authors[0].user"]),
+        ("authors:\n- user: 4711\n  kinds: [Apps]\n", vec!["agentd.yaml:3:", "Apps"]),
+        ("reconcil: auto\n", vec!["agentd.yaml:1:1", "reconcile"]),
+    ] {
+        host.machine.write("/etc/osmoda/agentd.yaml", config)?;
+        let since = host.sh("date +%s.%N")?;
+        let (status, _, _) = host.end(&["/usr/bin/timeout", "3", "/usr/bin/systemctl", "restart", "osmoda-agentd"])?;
+        ensure!(status != 0, "agentd starts with {config}");
+        let since = format!("@{}", since.trim());
+        let log = host.run(&["/usr/bin/journalctl", "-q", "-u", "osmoda-agentd", "--since", &since, "-o", "cat"])?;
+        for word in words {
+            ensure!(log.contains(word), "{word} is not told of {config}:\n{log}");
+        }
+    }
+    host.sh("rm -f /etc/osmoda/agentd.yaml")?;
+    quick::restart(host)
+}
+
+const DAEMONS: [&str; 3] = ["agentd", "watch", "routines"];
+
+fn closed_sockets(host: Host<'_>) -> Result<()> {
+    // Also an author has to be let in by the group.
+    with(host, CONFIG, false, || {
+        for daemon in DAEMONS {
+            let socket = format!("/run/osmoda/{daemon}.sock");
+            let mode = host.run(&["/usr/bin/stat", "-c", "%a %U %G", &socket])?;
+            ensure!(mode.trim() == "600 root root", "{socket}: {mode}");
+            let answer = call_as(host, &AS_NOBODY, daemon, "GET", "/health", None)?;
+            ensure!(answer.status == 0, "{daemon} answers a stranger: {answer:?}");
+            call(host, daemon, "GET", "/health", None)?.ok()?;
+        }
+        Ok(())
+    })
+}
+
+fn group_member(host: Host<'_>) -> Result<()> {
+    with(host, "", true, || {
+        for daemon in DAEMONS {
+            let socket = format!("/run/osmoda/{daemon}.sock");
+            let mode = host.run(&["/usr/bin/stat", "-c", "%a %U %G", &socket])?;
+            ensure!(mode.trim() == "660 root osmoda", "{socket}: {mode}");
+            for path in ["/health", "/metrics", "/openapi.json"] {
+                let problem = call_as(host, &AS_AGENT, daemon, "GET", path, None)?.refused(403, "peer-not-allowed")?;
+                ensure!(problem["hint"].as_str().is_some_and(|hint| hint.contains("authors")), "{problem}");
+                ensure!(problem["detail"].as_str().is_some_and(|text| text.contains("4711")), "{problem}");
+            }
+            let outsider = call_as(host, &AS_NOBODY, daemon, "GET", "/health", None)?;
+            ensure!(outsider.status == 0, "{daemon} answers an outsider: {outsider:?}");
+        }
+        let apply = call_as(host, &AS_AGENT, "agentd", "POST", "/apply", Some("{}"))?;
+        apply.refused(403, "peer-not-allowed")?;
+        Ok(())
+    })
+}
+
+fn author_calls(host: Host<'_>) -> Result<()> {
+    with(host, CONFIG, true, || {
+        let ask = |daemon: &str, method: &str, path: &str, body: Option<&str>| {
+            call_as(host, &AS_AGENT, daemon, method, path, body)
+        };
+        for daemon in DAEMONS {
+            ask(daemon, "GET", "/health", None)?.ok()?;
+        }
+        let apply = |document: &Value| {
+            let body = json!({ "documents": [{ "file": "mine", "text": document.to_string() }], "ttl": "0s" });
+            ask("agentd", "POST", "/apply", Some(&body.to_string()))
+        };
+        apply(&sleeper("agent-web", 9511))?.ok()?;
+        wait("the app", SOON, || Ok(host.active("osmoda-app-agent-web.service")? == "active"))?;
+        quick::hurry(host)?;
+        let file = "/var/lib/osmoda/desired/api/App/agent-web.json";
+        ensure!(host.run(&["/usr/bin/stat", "-c", "%u", file])?.trim() == "4711", "its file belongs to somebody else");
+        ensure!(host.last_switch()?["actor"] == "uid:4711", "{}", host.last_switch()?);
+        apply(&sleeper("web", 9512))?.refused(422, "author-name")?;
+        // What root has applied is root's.
+        quick::apply(host, &[sleeper("agent-root", 9513)])?;
+        apply(&sleeper("agent-root", 9514))?;
+        ask("agentd", "DELETE", "/objects/App/agent-root", None)?.refused(403, "not-your-object")?;
+        ensure!(host.json(&["get", "App/agent-root"])?["status"]["author"]["uid"] == 0);
+        // Guards, and what cannot be undone.
+        for field in ["accept_mass_delete", "clear_quarantine", "acceptMassDelete", "clearQuarantine"] {
+            let answer = ask("agentd", "POST", "/apply", Some(&json!({ field: true }).to_string()))?;
+            ensure!(matches!(answer.status, 403 | 422), "{field}: {answer:?}");
+        }
+        ask("agentd", "POST", "/apply", Some(r#"{"acceptMassDelete":true}"#))?.refused(403, "guard-override")?;
+        ask("agentd", "POST", "/rollback", Some("{}"))?.refused(403, "peer-not-allowed")?;
+        ask("agentd", "POST", "/gc", Some(r#"{"keep":1}"#))?.refused(403, "peer-not-allowed")?;
+        ask("watch", "POST", "/switch/commit/x", None)?.refused(403, "peer-not-allowed")?;
+        ask("watch", "POST", "/switch/begin", Some(r#"{"plan":"x"}"#))?.refused(403, "use-agentd")?;
+        let watcher = json!({ "name": "agent-w", "spec": { "check": { "type": "unit", "unit": "a.service" } } });
+        ask("watch", "POST", "/watcher/add", Some(&watcher.to_string()))?.ok()?;
+        ensure!(judged(host, "Watcher/agent-w")? == "Admitted");
+        quick::hurry(host)?;
+        ask("agentd", "DELETE", "/objects/App/agent-web", None)?.ok()?;
+        wait("the end of the app", SOON, || Ok(host.active("osmoda-app-agent-web.service")? == "inactive"))?;
+        quick::hurry(host)
+    })
+}
