@@ -104,12 +104,14 @@ fn process(folder: &Path, pid: i32) -> Process {
     Process { pid, name, unit: unit_of_cgroup(&cgroup) }
 }
 
-/// The innermost unit that a control group path names.
+/// The innermost unit that a control group path names. With both versions of control groups, one of the two paths may
+/// name none.
 fn unit_of_cgroup(cgroup: &str) -> Option<String> {
-    let path = cgroup
-        .lines()
-        .find_map(|line| line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:")?.1.into()))?;
-    path.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope")).map(str::to_owned)
+    let paths = cgroup.lines().filter_map(|line| {
+        line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))
+    });
+    let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
+    paths.filter_map(|path| path.rsplit('/').find(is_unit)).next().map(str::to_owned)
 }
 
 /// The kind of service that a process of that name is, for the ones that are common on servers.
@@ -165,6 +167,7 @@ mod tests {
         for (cgroup, unit) in [
             ("0::/system.slice/nginx.service\n", Some("nginx.service")),
             ("12:cpu:/x\n1:name=systemd:/system.slice/ssh.service/inner\n", Some("ssh.service")),
+            ("9:name=systemd:/\n8:pids:/\n0::/system.slice/nginx.service\n", Some("nginx.service")),
             ("0::/user.slice/user-0.slice/session-1.scope\n", Some("session-1.scope")),
             ("0::/\n", None),
         ] {
