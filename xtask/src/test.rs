@@ -46,8 +46,7 @@ impl Tally {
         match result {
             Ok(()) => self.passed += 1,
             Err(error) => {
-                println!("{error:#}");
-                self.failed.push(name.to_owned());
+                self.failed.push(format!("{name}: {}", format!("{error:#}").lines().next().unwrap_or_default()))
             }
         }
     }
@@ -80,7 +79,8 @@ impl Test {
             println!("FAILED: {name}");
         }
         let (passed, failed, skipped) = (tally.passed, tally.failed.len(), tally.skipped.len());
-        println!("{passed} passed, {failed} failed, {skipped} skipped in {} s", started.elapsed().as_secs());
+        println!("in {} s", started.elapsed().as_secs());
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
         if failed > 0 { bail!("{failed} tests failed") } else { Ok(()) }
     }
 
@@ -108,7 +108,8 @@ impl Test {
             let result = (case.run)(host);
             let mark = if result.is_ok() { "ok" } else { "FAILED" };
             println!("  {mark:6} {:6.1} s  {}", began.elapsed().as_secs_f64(), case.name);
-            if result.is_err() {
+            if let Err(error) = &result {
+                println!("{error:#}");
                 let words = host.end(&["/usr/bin/journalctl", "-q", "-n", "40", "--no-pager", "-o", "short-precise"]);
                 println!("{}", words.map(|(_, out, _)| out).unwrap_or_default());
             }
@@ -117,7 +118,10 @@ impl Test {
         if self.case.is_none() && !vm {
             match openapi::collect_and_validate(host) {
                 Ok(()) => tally.passed += 1,
-                Err(openapi::Failure::Invalid(words)) => tally.take(&format!("{place}: OpenAPI"), Err(words)),
+                Err(openapi::Failure::Invalid(words)) => {
+                    println!("{words:#}");
+                    tally.take(&format!("{place}: OpenAPI"), Err(words));
+                }
                 Err(openapi::Failure::NoValidator(words)) => {
                     tally.skipped.push(format!("{place}: OpenAPI by an outside validator: {words:#}"));
                 }

@@ -23,7 +23,9 @@ const OUTPUT_TAIL: usize = 4096;
 pub struct TransientService {
     /// What `systemctl status` shows.
     pub description: String,
-    /// Program and arguments; the program is an absolute path.
+    /// Program and arguments; the program is an absolute path. A `$` or a `;` in them reaches the program as it is, but
+    /// not once systemd has read the unit again: systemd 252 writes them down so that it cannot. What is started later
+    /// or again (a timer, a restart) has none.
     pub command: Vec<String>,
     /// Started again when it fails, after this pause.
     pub restart_after: Option<Duration>,

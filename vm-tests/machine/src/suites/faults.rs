@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
         case("faults: Nix missing", nix_missing),
         case("faults: the bus gone and back", bus_gone),
         case("faults: the ledger tampered with", tampered_ledger),
-        case("faults: agentd killed a hundred times", killed_often),
+        case("faults: agentd killed forty times", killed_often),
         case("heal: what should run is started again, whoever stopped it", healed),
         case("heal: a watcher climbs its ladder and stops at its flap limit", flapping),
         case("heal: a watcher sees a death at once", seen_at_once),
@@ -223,6 +223,7 @@ fn killed_often(host: Host<'_>) -> Result<()> {
     wait("the last version", Duration::from_secs(60), || {
         Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8640$"])?.0 == 0)
     })?;
+    answers(host)?;
     host.settle()?;
     ensure!(host.sh("pgrep -cf '^/bin/sleep 86'")?.trim() == "1", "more than one version runs");
     ensure!(host.osmoda(&["ledger", "verify"])?.0 == 0, "the ledger is not whole");
