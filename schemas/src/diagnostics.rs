@@ -22,12 +22,12 @@ fn render_one(out: &mut String, problem: &Problem, color: bool, source: &dyn Fn(
     let (red, blue, green) = ("1;31", "1;34", "1;32");
     let _ = write!(out, "{}{} ", paint("error", red), paint(&format!("[{}]:", problem.code), red));
     if let Some(field) = &problem.field {
-        let _ = write!(out, "{}: ", paint(field, "1"));
+        let _ = write!(out, "{}: ", paint(&visible(field), "1"));
     }
-    let _ = writeln!(out, "{}", problem.detail);
+    let _ = writeln!(out, "{}", visible(&problem.detail));
     if let Some(at) = &problem.source {
         let width = (at.line + 1).to_string().len();
-        let _ = writeln!(out, "{:width$}{} {at}", "", paint("-->", blue));
+        let _ = writeln!(out, "{:width$}{} {}", "", paint("-->", blue), visible(&at.to_string()));
         let text = source(&at.file);
         let lines: Vec<&str> = text.as_deref().map(|t| t.lines().collect()).unwrap_or_default();
         let first = at.line.saturating_sub(1).max(1);
@@ -49,15 +49,22 @@ fn render_one(out: &mut String, problem: &Problem, color: bool, source: &dyn Fn(
     }
     if let Some(hint) = &problem.hint {
         let width = problem.source.as_ref().map_or(0, |at| (at.line + 1).to_string().len());
-        let _ = writeln!(out, "{:width$} {} {}", "", paint("= hint:", green), hint);
+        let _ = writeln!(out, "{:width$} {} {}", "", paint("= hint:", green), visible(hint));
     }
     out.push('\n');
 }
 
-/// The beginning of a line. Control characters keep their column and do nothing.
+/// A text as a terminal may have it: what others wrote (names of files, the words of a program that failed) does not
+/// steer it. Control characters keep their column and do nothing; lines and tabulators stay.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\t' | '\n') { '\u{fffd}' } else { c }).collect()
+}
+
+/// The beginning of a line.
 fn clip(line: &str) -> String {
-    let shown = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c });
-    if line.chars().count() <= 160 { shown.collect() } else { shown.take(159).chain(['…']).collect() }
+    let line = visible(line);
+    if line.chars().count() <= 160 { line } else { line.chars().take(159).chain(['…']).collect() }
 }
 
 #[cfg(test)]
@@ -82,6 +89,13 @@ mod tests {
         insta::assert_snapshot!(shown(
             "apiVersion: os.moda/v1\nkind: App\nmetadata:\n  name: Web\nspec:\n  command: /usr/bin/python3\n  environment:\n    PORT: 8080\n  resources: {memory: 64MB}\n  health:\n    - probe: {type: htp, url: 'http://127.0.0.1'}\n    - probe: {type: tcp, prot: 80}\n      interval: 5\n  restart: {policy: allways}\n"
         ));
+    }
+
+    #[test]
+    fn what_others_wrote_does_not_steer_the_terminal() {
+        let problem = Problem::new(422, "bad", "a\u{1b}[2Jb\rc").hint("\u{9b}31m").field("x\u{7}");
+        let text = super::render(&[problem], false, &|_| None);
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     }
 
     #[test]

@@ -26,6 +26,22 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from)
 }
 
+/// The C library of the oldest machine.
+const OLDEST_C_LIBRARY: (u32, u32) = (2, 36);
+
+/// Makes a build one that runs on every machine: where the C library is newer than theirs, programs bring it along.
+/// Returns the folder under which cargo puts it.
+pub fn for_machines(command: &mut Command) -> PathBuf {
+    let version = crate::host::run(Command::new("getconf").arg("GNU_LIBC_VERSION")).unwrap_or_default();
+    let number = |n: usize| version.trim().rsplit(' ').next()?.split('.').nth(n)?.parse().ok();
+    if (number(0), number(1)) <= (Some(OLDEST_C_LIBRARY.0), Some(OLDEST_C_LIBRARY.1)) {
+        return target();
+    }
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    command.args(["--target", &triple]).env("RUSTFLAGS", "-C target-feature=+crt-static");
+    target().join(triple)
+}
+
 /// Builds all programs.
 pub fn build(release: bool) -> Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -41,11 +57,12 @@ pub fn build(release: bool) -> Result<PathBuf> {
     if release {
         command.arg("--release");
     }
+    let folder = for_machines(&mut command);
     let status = command.status().context("cargo cannot be run")?;
     if !status.success() {
         bail!("the build failed");
     }
-    Ok(target().join(if release { "release" } else { "debug" }))
+    Ok(folder.join(if release { "release" } else { "debug" }))
 }
 
 /// Builds osModa, installs it and waits until it answers.
@@ -63,11 +80,7 @@ pub fn install(machine: &dyn Owned, release: bool) -> Result<()> {
         }
         let check = machine.output(&["/usr/bin/osmoda", "--version"])?;
         if !check.status.success() {
-            bail!(
-                "the programs do not run there: {}. They were built for a newer C library than the machine's: build on \
-                 the older system, or use a newer --release",
-                String::from_utf8_lossy(&check.stderr).trim()
-            );
+            bail!("the programs do not run there: {}", String::from_utf8_lossy(&check.stderr).trim());
         }
         machine.sh("systemctl daemon-reload; systemctl enable --quiet --now osmoda-boot osmoda-agentd osmoda-watch osmoda-routines")?;
         wait("an answer of osModa", Duration::from_secs(30), || {

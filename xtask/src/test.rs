@@ -218,19 +218,11 @@ fn programs_on(machine: &dyn Owned, place: &str, tally: &mut Tally) -> Result<()
 
 /// Builds the test programs for machines and tells where they are.
 fn machine_programs() -> Result<Vec<PathBuf>> {
-    let output = cargo()
-        .args([
-            "test",
-            "--quiet",
-            "--locked",
-            "--workspace",
-            "--test",
-            "machine_*",
-            "--no-run",
-            "--message-format=json",
-        ])
-        .stderr(Stdio::inherit())
-        .output()?;
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--locked", "--workspace", "--test", "machine_*", "--no-run"]);
+    command.arg("--message-format=json");
+    install::for_machines(&mut command);
+    let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("the test programs for machines cannot be built");
     }

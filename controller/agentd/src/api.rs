@@ -33,9 +33,10 @@ use serde_json::json;
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    controller::{ApplyOptions, Controller, Step, StepError, plan_of},
+    controller::{ApplyOptions, Controller, Step, plan_of},
     events,
     reconcile::Key,
+    step_error::StepError,
     system,
     world::World,
 };

@@ -6,12 +6,12 @@ use std::{
 };
 
 use osmoda_generation::{
-    assemble::{AssembleError, Generation, Rendered, assemble},
+    assemble::{Generation, Rendered, assemble},
     plan::{Base, PlanError, Wish, plan},
     store_path::StorePath,
 };
 use osmoda_ledger::{Event, Ledger};
-use osmoda_safeswitch::{Machine, StartError, SwitchRequest, start};
+use osmoda_safeswitch::{Machine, SwitchRequest, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
     config::Config,
@@ -28,6 +28,7 @@ use crate::{
     ingest::Judge,
     sources::{Scan, Sources},
     status::StatusBook,
+    step_error::StepError,
     store::Store,
     world::{FileEntry, MassDelete, Update, World},
 };
@@ -83,53 +84,6 @@ pub enum Step {
     Settled,
     /// A switch goes on; its record tells when it is over.
     Switching(String),
-}
-
-/// Why a step failed. It is tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    /// What is admitted cannot be made durable.
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
-    /// The ledger cannot be written.
-    #[error(transparent)]
-    Ledger(#[from] osmoda_ledger::LedgerError),
-    /// There is no plan.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// Two objects render the same file.
-    #[error(transparent)]
-    Assemble(#[from] AssembleError),
-    /// The Nix store does not take the generation.
-    #[error(transparent)]
-    Nix(#[from] osmoda_generation::StoreError),
-    /// A file or link of ours.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    /// The switch cannot be started.
-    #[error(transparent)]
-    Start(#[from] StartError),
-}
-
-impl StepError {
-    /// As the one error body.
-    pub fn problem(&self) -> Problem {
-        let (status, code, hint) = match self {
-            Self::Store(_) => {
-                (507, "state-not-writable", "is the disk full, or read-only? `osmoda doctor` looks into it")
-            }
-            Self::Ledger(_) => (507, "ledger-not-writable", "nothing is changed that cannot be recorded"),
-            Self::Plan(_) | Self::Assemble(_) => (422, "not-renderable", "`osmoda validate` shows which document"),
-            Self::Nix(osmoda_generation::StoreError::Missing(_)) => {
-                (503, "nix-missing", "install Nix: `apt install nix-bin`")
-            }
-            Self::Nix(_) => (503, "nix-store-failed", "`osmoda doctor` looks into it"),
-            Self::Io(_) => (500, "machine-not-writable", "is the disk full, or read-only?"),
-            Self::Start(StartError::Busy(_)) => (409, "switch-in-flight", "wait for it: `osmoda history`"),
-            Self::Start(_) => (503, "switch-not-started", "`osmoda doctor` looks into it"),
-        };
-        Problem::new(status, code, self.to_string()).hint(hint)
-    }
 }
 
 /// How an apply differs from what the loop does by itself.

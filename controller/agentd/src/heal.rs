@@ -12,7 +12,7 @@ use osmoda_schemas::{
 use osmoda_systemd::{ActiveState, JobResult, UnitFile, UnitSnapshot, Verb};
 use serde_json::json;
 
-use crate::controller::{Controller, StepError};
+use crate::{controller::Controller, step_error::StepError};
 
 /// Waits between two tries of a unit.
 pub const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(300) };

@@ -9,6 +9,7 @@ mod ingest;
 mod reconcile;
 mod sources;
 mod status;
+mod step_error;
 mod store;
 mod system;
 mod world;

@@ -103,7 +103,7 @@ impl Loop {
         }
     }
 
-    async fn documents(&self, controller: &mut Controller) -> Result<(), crate::controller::StepError> {
+    async fn documents(&self, controller: &mut Controller) -> Result<(), crate::step_error::StepError> {
         let paths = {
             let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
             changed.replace(BTreeSet::new())
@@ -116,7 +116,7 @@ impl Loop {
         self.converge(controller).await
     }
 
-    async fn converge(&self, controller: &mut Controller) -> Result<(), crate::controller::StepError> {
+    async fn converge(&self, controller: &mut Controller) -> Result<(), crate::step_error::StepError> {
         match controller.converge(None).await?.1 {
             // Its record is followed; this is only the net below that.
             Step::Switching(_) => self.queue.add(Key::Switch, "switch goes on", Duration::from_secs(30)),
@@ -129,7 +129,7 @@ impl Loop {
         &self,
         controller: &mut Controller,
         wanted: &mut Wanted,
-    ) -> Result<(), crate::controller::StepError> {
+    ) -> Result<(), crate::step_error::StepError> {
         self.queue.add(Key::Resync, "resync", self.resync);
         controller.admit(None, false).await?;
         self.converge(controller).await?;
@@ -154,7 +154,7 @@ impl Loop {
         &self,
         controller: &mut Controller,
         wanted: &mut Wanted,
-    ) -> Result<(), crate::controller::StepError> {
+    ) -> Result<(), crate::step_error::StepError> {
         let ended = controller.look_at_switch()?;
         if ended.is_none() && controller.in_flight()?.is_some() {
             self.queue.add(Key::Switch, "switch goes on", Duration::from_secs(30));
@@ -173,7 +173,7 @@ impl Loop {
         controller: &mut Controller,
         wanted: &mut Wanted,
         unit: &str,
-    ) -> Result<(), crate::controller::StepError> {
+    ) -> Result<(), crate::step_error::StepError> {
         wanted.follow(controller);
         if let Ok(states) = controller.manager.statuses(&[unit]).await {
             controller.judge_health(&states, Some(unit));

@@ -169,9 +169,9 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a folder.
-    #[command(hide = true)]
+    #[command(after_help = "Example:\n  osmoda man /usr/local/share/man/man1")]
     Man {
-        /// The folder.
+        /// The folder; it has to exist.
         folder: PathBuf,
     },
 }
@@ -254,6 +254,14 @@ pub struct Events {
     /// Go on as events come.
     #[arg(short, long)]
     pub follow: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub filter: EventFilter,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventFilter {
     /// Only events of this type; a trailing `*` stands for any ending.
     #[arg(long = "type", value_name = "TYPE")]
     pub event_type: Option<String>,
@@ -304,6 +312,9 @@ pub enum LedgerCommand {
 #[derive(Debug, Parser)]
 #[command(name = "agentctl", version, styles = STYLES)]
 pub struct Agentctl {
+    /// How to print the answer.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
     /// Where osModa keeps its state.
     #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/osmoda", hide_default_value = true)]
     pub state_dir: PathBuf,
@@ -315,8 +326,10 @@ pub struct Agentctl {
 /// What `agentctl` can do.
 #[derive(Debug, Subcommand)]
 pub enum AgentctlCommand {
-    /// Show what happened (as `osmoda events`, read from the ledger itself).
-    Events(Events),
+    /// Show what happened (as `osmoda events`, read from the ledger itself: no daemon has to run).
+    Events(EventFilter),
     /// Prove that the ledger is whole (as `osmoda ledger verify`).
+    ///
+    /// Exit status: 0 it is whole, 1 it is not, 2 it cannot be read.
     VerifyLedger,
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    args::{Agentctl, AgentctlCommand, Cli, Color, Command, LedgerCommand, Output},
+    args::{Agentctl, AgentctlCommand, Cli, Color, Command, LedgerCommand},
     commands::{documents, events, generations, ledger, logs, machine, objects},
     context::{Context, Failure},
 };
@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     let by_name = std::env::args_os().next().map(std::path::PathBuf::from);
     let (context, result) = if by_name.is_some_and(|path| path.ends_with("agentctl")) {
         let arguments = Agentctl::parse();
-        let context = Context::new(Output::Table, Color::Auto, "/run/osmoda".into(), arguments.state_dir.clone());
+        let context = Context::new(arguments.output, Color::Auto, "/run/osmoda".into(), arguments.state_dir.clone());
         let result = agentctl(&context, arguments.command);
         (context, result)
     } else {
@@ -77,7 +77,7 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
 
 fn agentctl(context: &Context, command: AgentctlCommand) -> Result<u8, Failure> {
     match command {
-        AgentctlCommand::Events(arguments) => events::from_ledger(context, &arguments),
+        AgentctlCommand::Events(filter) => events::from_ledger(context, &filter),
         AgentctlCommand::VerifyLedger => ledger::verify(context, None, None),
     }
 }

@@ -2,6 +2,7 @@
 //! wish what ([`crate::authors`]).
 
 mod object;
+mod program;
 mod set;
 mod text;
 

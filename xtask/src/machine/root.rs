@@ -56,8 +56,7 @@ pub fn root(release: Release, vm: bool) -> Result<PathBuf> {
             .args(["--mode=root", "--variant=minbase", "--include", &packages])
             .arg("--keyring=/usr/share/keyrings/debian-archive-keyring.gpg")
             .arg(release.name())
-            .arg(&path)
-            .arg("http://deb.debian.org/debian"))?;
+            .arg(&path))?;
         prepare(&path)
     })?;
     Ok(path)

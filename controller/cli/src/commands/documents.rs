@@ -7,6 +7,7 @@ use std::{
 
 use osmoda_schemas::{
     config::Config,
+    diagnostics::visible,
     document,
     object::ObjectRef,
     ops::agentd::{ApplyRequest, DeleteObject, DocumentFile, GetPlan, ObjectId, PlanAnswer, PlanRequest, PostApply},
@@ -261,7 +262,7 @@ fn table(printer: &Printer, plan: &Plan) -> String {
         }
     }
     for warning in &plan.body.warnings {
-        out += &format!("{} {warning}\n", printer.paint("warning:", Tone::Warning));
+        out += &format!("{} {}\n", printer.paint("warning:", Tone::Warning), visible(warning));
     }
     let changed = plan.body.objects.len();
     let summary = format!("plan {}: {changed} to change, {} unchanged", plan.id.short(), plan.body.unchanged);
@@ -271,7 +272,7 @@ fn table(printer: &Printer, plan: &Plan) -> String {
 fn field_line(printer: &Printer, field: &FieldChange) -> String {
     let show = |value: &serde_json::Value| {
         let text = value.to_string();
-        let short: String = text.chars().take(VALUE).collect();
+        let short: String = visible(&text).chars().take(VALUE).collect();
         if short.len() < text.len() { short + "…" } else { short }
     };
     match (&field.before, &field.after) {

@@ -2,32 +2,34 @@
 
 use osmoda_ledger::{Query, Reader};
 use osmoda_schemas::{
+    diagnostics::visible,
     ops::agentd::{EventList, EventView, EventsRequest, ListEvents, StreamEvents, StreamRequest},
     problem::Problem,
 };
 
 use crate::{
-    args::{Events, Output},
+    args::{EventFilter, Events, Output},
     context::{Context, Failure},
     print::{Printer, Tone},
 };
 
 /// Shows events of the running machine; with `--follow` it goes on.
 pub async fn events(context: &Context, arguments: &Events) -> Result<u8, Failure> {
+    let filter = &arguments.filter;
     let request = EventsRequest {
-        event_type: arguments.event_type.clone(),
-        actor: arguments.actor.clone(),
-        limit: Some(arguments.limit as usize),
-        after: arguments.since,
+        event_type: filter.event_type.clone(),
+        actor: filter.actor.clone(),
+        limit: Some(filter.limit as usize),
+        after: filter.since,
     };
     let list = context.agentd().call::<ListEvents>(&request).await?;
-    let mut cursor = list.events.last().map(|event| event.id).or(arguments.since);
+    let mut cursor = list.events.last().map(|event| event.id).or(filter.since);
     if !arguments.follow {
         context.printer.print(&list, |printer| lines(printer, &list.events))?;
         return Ok(0);
     }
     let show = |event: &EventView| {
-        if arguments.actor.as_ref().is_some_and(|actor| *actor != event.actor) {
+        if filter.actor.as_ref().is_some_and(|actor| *actor != event.actor) {
             return true;
         }
         let text = match context.printer.output() {
@@ -43,7 +45,7 @@ pub async fn events(context: &Context, arguments: &Events) -> Result<u8, Failure
         }
     }
     loop {
-        let request = StreamRequest { cursor, filter: arguments.event_type.clone() };
+        let request = StreamRequest { cursor, filter: filter.event_type.clone() };
         let mut go_on = true;
         let agentd = context.agentd();
         let follow = agentd.follow::<StreamEvents>(&request, |event| {
@@ -66,12 +68,12 @@ pub async fn events(context: &Context, arguments: &Events) -> Result<u8, Failure
 }
 
 /// Shows events from the ledger itself: also when no daemon runs.
-pub fn from_ledger(context: &Context, arguments: &Events) -> Result<u8, Failure> {
+pub fn from_ledger(context: &Context, filter: &EventFilter) -> Result<u8, Failure> {
     let query = Query {
-        after: arguments.since,
-        kind: arguments.event_type.clone(),
-        actor: arguments.actor.clone(),
-        limit: arguments.limit as usize,
+        after: filter.since,
+        kind: filter.event_type.clone(),
+        actor: filter.actor.clone(),
+        limit: filter.limit as usize,
         newest_first: true,
     };
     let rows = Reader::open(&context.ledger()).and_then(|reader| reader.rows(&query));
@@ -112,7 +114,7 @@ fn line(printer: &Printer, event: &EventView) -> String {
         .filter(|(_, value)| !value.is_null())
         .map(|(word, value)| format!("{word}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
-    let told: String = told.join(" ").chars().take(160).collect();
+    let told: String = visible(&told.join(" ")).replace('\n', " ").chars().take(160).collect();
     let id = printer.paint(&format!("{:>6}", event.id), Tone::Dim);
     let ts = printer.paint(&event.ts, Tone::Dim);
     format!("{id} {ts} {} {} {told}\n", printer.paint(&format!("{kind:<22}"), tone), event.actor)

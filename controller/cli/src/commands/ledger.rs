@@ -29,13 +29,18 @@ pub fn verify(context: &Context, folder: Option<PathBuf>, key: Option<&Path>) ->
             Some(id) => format!("{} checkpoints, the last one of row {id}", report.checkpoints),
             None => "no checkpoint yet".to_owned(),
         };
-        if report.is_whole() {
-            return format!("{} {} events, {signed}\n", printer.paint("whole:", Tone::Good), report.events);
-        }
-        let mut out = format!("{} {} events, {signed}\n", printer.paint("DAMAGED:", Tone::Bad), report.events);
+        let verdict = if report.is_whole() {
+            printer.paint("whole:", Tone::Good)
+        } else {
+            printer.paint("DAMAGED:", Tone::Bad)
+        };
+        let mut out = format!("{verdict} {} events, {signed}\n", report.events);
         for damage in &report.problems {
             let row = damage.id.map(|id| format!("row {id}: ")).unwrap_or_default();
             out += &format!("  {row}{}\n", damage.what);
+        }
+        for warning in &report.warnings {
+            out += &format!("  {} {warning}\n", printer.paint("warning:", Tone::Warning));
         }
         out
     })?;

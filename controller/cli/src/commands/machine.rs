@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::Command};
 use osmoda_ipc::Client;
 use osmoda_ledger::verify;
 use osmoda_schemas::{
+    diagnostics::visible,
     explain as explanation, generate,
     object::Kind,
     operation::Nothing,
@@ -29,7 +30,7 @@ pub async fn status(context: &Context) -> Result<u8, Failure> {
             "switching" | "manual" => Tone::Warning,
             _ => Tone::Bad,
         };
-        let message = if status.message.is_empty() { String::new() } else { format!(": {}", status.message) };
+        let message = if status.message.is_empty() { String::new() } else { format!(": {}", visible(&status.message)) };
         let mut out = format!("{}{message}\n", printer.paint(&status.state, tone));
         let mut line = |name: &str, value: String| {
             out += &format!("  {} {value}\n", printer.paint(&format!("{name:<12}"), Tone::Dim));

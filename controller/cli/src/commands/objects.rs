@@ -1,6 +1,7 @@
 //! `get` and `describe`.
 
 use osmoda_schemas::{
+    diagnostics::visible,
     condition::{ConditionStatus, ConditionType, ObjectStatus},
     object::{Kind, ObjectRef},
     ops::agentd::{GetObject, ListObjects, ListObjectsRequest, ObjectId},
@@ -91,7 +92,7 @@ pub async fn describe(context: &Context, object: &ObjectRef) -> Result<u8, Failu
         let mut out = format!("{}  {}\n", status.object, printer.paint(word, tone));
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
-                out += &format!("  {} {value}\n", printer.paint(&format!("{name:<10}"), Tone::Dim));
+                out += &format!("  {} {}\n", printer.paint(&format!("{name:<10}"), Tone::Dim), visible(value));
             }
         };
         line("author", &status.author.to_string());
@@ -107,7 +108,7 @@ pub async fn describe(context: &Context, object: &ObjectRef) -> Result<u8, Failu
         if let Some(document) = &detail.document {
             let spec = serde_saphyr::to_string(&document["spec"]).unwrap_or_default();
             out += &format!("\n{}\n", printer.paint("spec", Tone::Dim));
-            out.extend(spec.lines().map(|line| format!("  {line}\n")));
+            out.extend(visible(&spec).lines().map(|line| format!("  {line}\n")));
         }
         out
     })?;

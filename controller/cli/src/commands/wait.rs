@@ -7,6 +7,7 @@ use std::{
 
 use jiff::{Timestamp, Unit};
 use osmoda_schemas::{
+    diagnostics::visible,
     ops::{common::Id, watch::GetSwitch},
     switch::{GateStatus, SwitchRecord, SwitchState},
 };
@@ -62,7 +63,7 @@ pub async fn follow(context: &Context, id: &str) -> Result<u8, Failure> {
             (Some(from), Some(to)) => format!(" in {:.1} s", seconds(from, to)),
             _ => String::new(),
         };
-        let failure = record.failure.as_deref().unwrap_or_default();
+        let failure = visible(record.failure.as_deref().unwrap_or_default());
         match record.state {
             SwitchState::Committed => {
                 let number = record.number.map(|n| format!(" as generation {n}")).unwrap_or_default();
@@ -110,7 +111,7 @@ fn progress(record: &SwitchRecord) -> String {
 
 fn gate_line(gate: &GateStatus) -> String {
     let object = gate.object.as_ref().map(|o| format!("{o} ")).unwrap_or_default();
-    let message = gate.message.as_ref().map(|m| format!(" ({m})")).unwrap_or_default();
+    let message = gate.message.as_ref().map(|m| format!(" ({})", visible(m))).unwrap_or_default();
     format!("{object}{}{message}", gate.name)
 }
 

@@ -236,9 +236,9 @@ fn healed(host: Host<'_>) -> Result<()> {
     host.apply(&[])?;
     host.settle()?;
     let unit = "osmoda-app-a.service";
-    for how in ["systemctl stop osmoda-app-a.service", "pkill -9 -f '^/bin/sleep 8701$'"] {
+    for how in ["systemctl stop osmoda-app-a.service", "kill -9"] {
         let pid = host.main_pid(unit)?;
-        host.sh(how)?;
+        host.sh(&how.replace("kill -9", &format!("kill -9 {pid}")))?;
         wait("its return", Duration::from_secs(20), || {
             let now = host.main_pid(unit)?;
             Ok(now != 0 && now != pid)

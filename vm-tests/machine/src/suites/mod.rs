@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod authors;
+mod cli;
 mod documents;
 mod faults;
 mod http;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Case> {
         routines::cases(),
         authors::cases(),
         api::cases(),
+        cli::cases(),
     ];
     suites.into_iter().flatten().collect()
 }
