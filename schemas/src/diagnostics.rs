@@ -69,7 +69,7 @@ fn clip(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::document::read;
+    use crate::{document::read, problem::Problem};
 
     fn shown(text: &str) -> String {
         let documents = read("web.yaml".as_ref(), text.as_bytes());

@@ -248,15 +248,19 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
         }
         Step::Settled => match controller.holding.clone() {
             Some((code @ ("plan-changed" | "quarantined" | "held"), message)) => {
-                let hint = match code {
-                    "plan-changed" => "look at `osmoda diff` again",
-                    "quarantined" => "change a document, or say --clear-quarantine",
-                    _ => "bring the documents back, or say --accept-mass-delete",
-                };
-                Err(Problem::new(409, code, message).hint(hint))
+                Err(Problem::new(409, code, message).hint(way_out(code)))
             }
             _ => Ok(ApplyAnswer { plan, switch: None, problems }),
         },
+    }
+}
+
+/// What would end that state of the loop.
+fn way_out(state: &str) -> &'static str {
+    match state {
+        "plan-changed" => "look at `osmoda diff` again",
+        "quarantined" => "change a document, or say `osmoda apply --clear-quarantine`",
+        _ => "bring the documents back, or say `osmoda apply --accept-mass-delete`",
     }
 }
 
@@ -265,6 +269,7 @@ async fn status(api: Api, _: Call, Nothing {}: Nothing) -> Result<LoopStatus, Pr
     let switch = controller.in_flight().map_err(|e| e.problem())?;
     let (state, message) = match (&switch, &controller.holding) {
         (Some(_), _) => ("switching", String::new()),
+        (None, Some((state @ ("quarantined" | "held"), message))) => (*state, format!("{message}: {}", way_out(state))),
         (None, Some((state, message))) => (*state, message.clone()),
         (None, None) => ("idle", String::new()),
     };

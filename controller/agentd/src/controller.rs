@@ -286,11 +286,8 @@ impl Controller {
             return Ok((plan, Step::Settled));
         }
         if !self.world.held().is_empty() {
-            let message = format!(
-                "{} of {} documents are gone at once; accept with `osmoda apply --accept-mass-delete`, or bring them back",
-                self.world.held().len(),
-                self.world.admitted().len()
-            );
+            let message =
+                format!("{} of {} documents are gone at once", self.world.held().len(), self.world.admitted().len());
             self.holding = Some(("held", message));
         }
         if plan.is_empty() && self.base.path.is_some() || plan.is_empty() && self.world.admitted().is_empty() {
@@ -308,10 +305,7 @@ impl Controller {
             quarantine.remove(path.as_str())?;
         }
         if let Some(entry) = quarantine.get(path.as_str())? {
-            let message = format!(
-                "this state was rolled back ({}); change a document, or say `osmoda apply --clear-quarantine`",
-                entry.reason
-            );
+            let message = format!("this state was rolled back ({})", entry.reason);
             self.holding = Some(("quarantined", message));
             self.mark_changed(&plan, "RolledBack", &entry.reason);
             return Ok((plan, Step::Settled));

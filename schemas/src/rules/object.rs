@@ -1,12 +1,14 @@
 //! Rules of one object, whatever else there is.
 
-use std::collections::BTreeMap;
-
-use super::{Backend, Violation, text::Checker};
+use super::{
+    Backend, Violation,
+    program::{at_least, environment, health_check, package, placeholders, probe, run_as, sandbox, secrets},
+    text::Checker,
+};
 use crate::{
     cron,
     kinds::{
-        Access, App, HealthCheck, McpServer, Network, Probe, Routine, RunAs, SecretSource, Tier, WalletPolicy, Watcher,
+        App, McpServer, Probe, Routine, Tier, WalletPolicy, Watcher,
         app::{Startup, Update},
         mcp_server::Transport,
         routine::{Action, Trigger},

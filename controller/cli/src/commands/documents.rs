@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use osmoda_ipc::read_config;
 use osmoda_schemas::{
-    config::Config,
     diagnostics::visible,
     document,
     object::ObjectRef,
@@ -29,7 +29,13 @@ const VALUE: usize = 60;
 
 /// Checks documents without any daemon.
 pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> {
-    let paths = if arguments.paths.is_empty() { Config::default().source_paths() } else { arguments.paths.clone() };
+    let mut paths = arguments.paths.clone();
+    if paths.is_empty() {
+        let config = read_config(Path::new("/etc/osmoda/agentd.yaml")).map_err(Failure::Problems)?;
+        // Of those, one may not be there yet.
+        paths = config.source_paths();
+        paths.retain(|path| path.exists());
+    }
     let mut problems = Vec::new();
     let mut objects = Vec::new();
     for file in files(&paths)? {

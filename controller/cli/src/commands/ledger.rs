@@ -29,11 +29,8 @@ pub fn verify(context: &Context, folder: Option<PathBuf>, key: Option<&Path>) ->
             Some(id) => format!("{} checkpoints, the last one of row {id}", report.checkpoints),
             None => "no checkpoint yet".to_owned(),
         };
-        let verdict = if report.is_whole() {
-            printer.paint("whole:", Tone::Good)
-        } else {
-            printer.paint("DAMAGED:", Tone::Bad)
-        };
+        let verdict =
+            if report.is_whole() { printer.paint("whole:", Tone::Good) } else { printer.paint("DAMAGED:", Tone::Bad) };
         let mut out = format!("{verdict} {} events, {signed}\n", report.events);
         for damage in &report.problems {
             let row = damage.id.map(|id| format!("row {id}: ")).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! `get` and `describe`.
 
 use osmoda_schemas::{
-    diagnostics::visible,
     condition::{ConditionStatus, ConditionType, ObjectStatus},
+    diagnostics::visible,
     object::{Kind, ObjectRef},
     ops::agentd::{GetObject, ListObjects, ListObjectsRequest, ObjectId},
 };
