@@ -15,7 +15,7 @@ use osmoda_runtime::WorkQueue;
 use osmoda_safeswitch::{Machine, SwitchRequest, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
-    object::{Object, ObjectRef},
+    object::{Object, ObjectRef, SourcePosition},
     operation::Nothing,
     ops::{
         agentd::{
@@ -176,6 +176,15 @@ fn trial(controller: &Controller, documents: &[DocumentFile], peer: Peer, machin
         // Each object goes to a file of its own, as it will when it is taken in.
         for definition in entry.definitions {
             let path = api_documents::file_of(&machine.state, &definition.reference);
+            let there = controller.world.admitted().get(&definition.reference);
+            if let Some(there) = there.filter(|there| *there.file != *path && there.file.exists()) {
+                let detail = format!("{} is defined in {}", definition.reference, there.position());
+                let at =
+                    SourcePosition { file: file.file.clone().into(), line: definition.line, column: definition.column };
+                let hint = "edit that file; or remove the document from it, then apply yours";
+                problems.push(Problem::new(409, "defined-in-a-file", detail).at(at).hint(hint));
+                continue;
+            }
             let entry =
                 crate::world::FileEntry { author: entry.author, definitions: vec![definition], refused: Vec::new() };
             changes.push((path, Some(entry)));

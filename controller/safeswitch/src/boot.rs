@@ -39,7 +39,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         if is_committed {
             record.number = committed.as_ref().map(|c| c.number);
         } else {
-            let reason = format!("the machine went down while the switch was {}", record.state);
+            let reason = format!("the machine went down during the switch ({})", record.state);
             payload["reason"] = json!(reason);
             if record.state >= SwitchState::Activating {
                 // It may be what brought the machine down: somebody has to say yes before it is tried again.

@@ -119,6 +119,12 @@ fn statuses(host: Host<'_>) -> Result<()> {
     }
     let (_, err) = status_is(host, &["delete", "App/a"], 2)?;
     ensure!(err.contains("no-such-document"), "{err}");
+    // What a file defines is changed there, and not twice.
+    host.machine.write("/run/a.yaml", &sleeper("a", 9613, NOW))?;
+    for command in ["diff", "apply"] {
+        let (_, err) = status_is(host, &[command, "-f", "/run/a.yaml"], 2)?;
+        ensure!(err.contains("defined-in-a-file") && err.contains("desired/a.yaml:1:1"), "{err}");
+    }
     status_is(host, &["delete", "App/b", "--wait"], 0)?;
     // Whoever has read enough of it is no error.
     host.run(&["/bin/bash", "-c", "set -o pipefail; osmoda schema | head -1 > /dev/null"])?;
