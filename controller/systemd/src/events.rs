@@ -1,9 +1,10 @@
 //! State changes of units as they happen, from D-Bus signals; nothing is polled.
 
-use std::num::NonZeroUsize;
+use std::collections::HashMap;
 
 use futures_util::StreamExt;
-use zbus::{MatchRule, MessageStream, message::Type};
+use tokio::{sync::mpsc, task::AbortHandle};
+use zbus::{MatchRule, Message, MessageStream, message::Type};
 
 use crate::{ActiveState, Manager, SystemdError};
 
@@ -22,9 +23,18 @@ pub struct UnitEvent {
 }
 
 /// A stream of the state changes of all units. It ends when the connection does.
+///
+/// Changes wait here for a reader that is slow, and hold nobody else's answers back.
 #[derive(Debug)]
 pub struct UnitEvents {
-    messages: MessageStream,
+    events: mpsc::UnboundedReceiver<UnitEvent>,
+    reading: AbortHandle,
+}
+
+impl Drop for UnitEvents {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
 }
 
 impl UnitEvents {
@@ -44,31 +54,35 @@ impl UnitEvents {
                 .build()
         };
         let rule = rule().map_err(SystemdError::Bus)?;
-        let messages = MessageStream::for_match_rule(rule, manager.connection(), Some(QUEUE)).await;
-        Ok(Self { messages: messages.map_err(SystemdError::Bus)? })
+        let messages = MessageStream::for_match_rule(rule, manager.connection(), None).await;
+        let mut messages = messages.map_err(SystemdError::Bus)?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let reading = tokio::spawn(async move {
+            while let Some(Ok(message)) = messages.next().await {
+                if event_of(&message).is_some_and(|event| sender.send(event).is_err()) {
+                    break;
+                }
+            }
+        });
+        Ok(Self { events, reading: reading.abort_handle() })
     }
 
     /// The next change; none when the connection has ended.
     pub async fn next(&mut self) -> Option<UnitEvent> {
-        loop {
-            let message = self.messages.next().await?.ok()?;
-            let header = message.header();
-            let unit = header.path().and_then(|path| unit_of_path(path.as_str()));
-            let body = message.body();
-            let changed = body.deserialize::<(&str, std::collections::HashMap<&str, zbus::Variant<'_>>, Vec<&str>)>();
-            if let (Some(unit), Ok((_, properties, _))) = (unit, changed) {
-                let text = |key: &str| properties.get(key).and_then(|v| v.downcast_ref::<&str>().ok());
-                if let Some(active) = text("ActiveState") {
-                    let sub = text("SubState").unwrap_or_default().to_owned();
-                    return Some(UnitEvent { unit, active: ActiveState::parse(active), sub });
-                }
-            }
-        }
+        self.events.recv().await
     }
 }
 
-/// Signals that may wait for a slow reader before the connection holds others back.
-const QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
+/// What a signal tells, if it is about the state of a unit.
+fn event_of(message: &Message) -> Option<UnitEvent> {
+    let header = message.header();
+    let unit = unit_of_path(header.path()?.as_str())?;
+    let body = message.body();
+    let (_, properties, _) = body.deserialize::<(&str, HashMap<&str, zbus::Variant<'_>>, Vec<&str>)>().ok()?;
+    let text = |key: &str| properties.get(key).and_then(|v| v.downcast_ref::<&str>().ok());
+    let active = ActiveState::parse(text("ActiveState")?);
+    Some(UnitEvent { unit, active, sub: text("SubState").unwrap_or_default().to_owned() })
+}
 
 /// The unit name of an object path: bytes other than letters and digits are `_` and two hex digits.
 fn unit_of_path(path: &str) -> Option<String> {

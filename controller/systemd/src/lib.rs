@@ -10,6 +10,7 @@ mod activate;
 mod compare;
 mod error;
 mod events;
+mod jobs;
 mod manager;
 mod plan;
 mod proxy;

@@ -1,38 +1,36 @@
 //! The connection to systemd: states, jobs and their results.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use futures_util::StreamExt;
-use tokio::sync::oneshot;
+use tokio::sync::Semaphore;
 use zbus::{Connection, OwnedObjectPath};
 
 use crate::{
     ActiveState, SystemdError, UnitSnapshot, UnitStatus,
+    jobs::Jobs,
     proxy::{ServiceProxy, SystemdProxy, UnitProxy, UnitRow},
 };
 
 /// Deadline of a call that systemd answers at once.
 pub(crate) const CALL: Duration = Duration::from_secs(25);
-/// Results of jobs that nobody waits for yet are kept for this many jobs: the signal may overtake the reply.
-const EARLY_RESULTS: usize = 1024;
 
 /// A connection to the system's service manager. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Manager {
     connection: Connection,
     systemd: SystemdProxy<'static>,
-    jobs: Arc<Mutex<Jobs>>,
+    jobs: Arc<Jobs>,
+    in_flight: Arc<Semaphore>,
 }
 
-#[derive(Debug, Default)]
-struct Jobs {
-    waiting: HashMap<OwnedObjectPath, oneshot::Sender<JobResult>>,
-    early: VecDeque<(OwnedObjectPath, JobResult)>,
-}
+/// Jobs in flight at a time; a large generation has thousands of units. The bus lets a connection wait for 128 answers
+/// (dbus-daemon(1), `max_replies_per_connection`). And systemd adds a match rule to its own connection for the client of
+/// each job, and loses that connection when it has more than 512 (`max_match_rules_per_connection`).
+const JOBS: usize = 96;
 
 /// What a unit is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,25 +106,28 @@ impl Manager {
             let systemd = SystemdProxy::new(&connection).await.map_err(SystemdError::Bus)?;
             let mut removed = systemd.receive_job_removed().await.map_err(SystemdError::Bus)?;
             systemd.subscribe().await.map_err(|e| SystemdError::of_call("Subscribe", e))?;
-            let jobs = Arc::new(Mutex::new(Jobs::default()));
+            let jobs = Arc::new(Jobs::default());
             let held = Arc::downgrade(&jobs);
             tokio::spawn(async move {
                 while let Some(signal) = removed.next().await {
                     let (Some(jobs), Ok(args)) = (held.upgrade(), signal.args()) else { break };
-                    let result = JobResult::parse(args.result());
-                    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Some(waiting) = jobs.waiting.remove(args.job()) {
-                        // A receiver that is gone has hit its deadline.
-                        let _ = waiting.send(result);
-                    } else {
-                        if jobs.early.len() == EARLY_RESULTS {
-                            jobs.early.pop_front();
-                        }
-                        jobs.early.push_back((args.job().clone(), result));
+                    jobs.ended(args.job(), JobResult::parse(args.result()));
+                }
+            });
+            // systemd forgets its subscribers when it loses its connection to the bus, and goes on with another one.
+            let mut owners = systemd.inner().receive_owner_changed().await.map_err(SystemdError::Bus)?;
+            let again = systemd.clone();
+            tokio::spawn(async move {
+                // The first item is the owner that is there.
+                owners.next().await;
+                while let Some(owner) = owners.next().await {
+                    if owner.is_some() {
+                        let subscribed = again.subscribe().await;
+                        tracing::warn!(?subscribed, "systemd has a new connection to the bus");
                     }
                 }
             });
-            Ok(Self { connection, systemd, jobs })
+            Ok(Self { connection, systemd, jobs, in_flight: Arc::new(Semaphore::new(JOBS)) })
         };
         deadline("connecting to systemd", CALL, connect).await?
     }
@@ -183,30 +184,24 @@ impl Manager {
                 Verb::Reload => self.systemd.reload_unit(unit, "replace").await,
             }
         };
-        let job = self.call(&what, submit).await?;
-        self.job_result(&what, job, timeout).await
+        self.job(&what, submit, timeout).await
     }
 
-    /// Waits for a job by its path: the signal is subscribed to since the connection was made, so none is missed.
-    pub(crate) async fn job_result(
+    /// Makes a call that makes a job, and waits for the job's end.
+    pub(crate) async fn job(
         &self,
         what: &str,
-        job: OwnedObjectPath,
+        submit: impl Future<Output = zbus::Result<OwnedObjectPath>>,
         timeout: Duration,
     ) -> Result<JobResult, SystemdError> {
-        let receiver = {
-            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(at) = jobs.early.iter().position(|(path, _)| *path == job) {
-                let (_, result) = jobs.early.remove(at).expect("it was just found there");
-                return Ok(result);
-            }
-            let (sender, receiver) = oneshot::channel();
-            jobs.waiting.insert(job.clone(), sender);
-            receiver
-        };
-        let result = deadline(what, timeout, receiver).await;
+        let began = Instant::now();
+        let _permit = deadline(what, timeout, self.in_flight.acquire()).await?;
+        let submission = self.jobs.submission();
+        let job = self.call(what, submit).await?;
+        let left = timeout.saturating_sub(began.elapsed());
+        let result = deadline(what, left, submission.accepted(&job)).await;
         if result.is_err() {
-            self.jobs.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&job);
+            self.jobs.give_up(&job);
         }
         result?.map_err(|_| SystemdError::Bus(zbus::Error::Failure("the connection to systemd ended".to_owned())))
     }

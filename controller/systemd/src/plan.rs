@@ -86,10 +86,36 @@ pub fn plan_activation(
             _ => {}
         }
     }
+    let start = start.into_iter().map(|(unit, reason)| Step { unit, reason }).collect();
     // Sockets come first: a service that finds its socket open is started by it.
-    let (sockets, others): (Vec<_>, Vec<_>) = start.into_iter().partition(|(unit, _)| unit.ends_with(".socket"));
-    plan.start = sockets.into_iter().chain(others).map(|(unit, reason)| Step { unit, reason }).collect();
+    let (sockets, others): (Vec<_>, Vec<_>) =
+        ordered(start, new).into_iter().partition(|step| step.unit.ends_with(".socket"));
+    plan.start = sockets.into_iter().chain(others).collect();
+    plan.restart = ordered(plan.restart, new);
+    // What comes after another stops before it: the same order, from the other end.
+    plan.stop = ordered(plan.stop, old);
+    plan.stop.reverse();
     plan
+}
+
+/// Steps in an order in which each follows those that its unit is `After=`: systemd orders only jobs that it knows of.
+fn ordered(steps: Vec<Step>, files: &BTreeMap<String, UnitFile>) -> Vec<Step> {
+    let mut waiting: BTreeMap<String, Step> = steps.into_iter().map(|step| (step.unit.clone(), step)).collect();
+    let mut names: Vec<String> = waiting.keys().rev().cloned().collect();
+    let mut entered = BTreeSet::new();
+    let mut done = Vec::with_capacity(waiting.len());
+    while let Some(name) = names.last().cloned() {
+        // The second time, all that it waits for has been seen to; in a cycle, as far as that goes.
+        if !waiting.contains_key(&name) || !entered.insert(name.clone()) {
+            names.pop();
+            done.extend(waiting.remove(&name));
+            continue;
+        }
+        let after = files.get(&name).map(|file| file.values("Unit", "After")).unwrap_or_default();
+        let before = after.iter().flat_map(|line| line.split_whitespace());
+        names.extend(before.filter(|unit| waiting.contains_key(*unit)).map(str::to_owned));
+    }
+    done
 }
 
 /// A running unit whose meaning changed.
@@ -181,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_after_another_starts_after_it_and_stops_before_it() {
+        let after = |unit: &str| format!("[Unit]\nAfter=network.target {unit}\n{A}");
+        let (a, b) = (after("b.service"), after("c.service"));
+        let units = [("a.service", &*a), ("b.service", &*b), ("c.service", A), ("d.service", A)];
+        let names = ["a.service", "b.service", "c.service", "d.service"];
+        assert_eq!(planned(&[], &units, &[]), "start c.service; start b.service; start a.service; start d.service; ");
+        let stop = "stop d.service; stop a.service; stop b.service; stop c.service; ";
+        assert_eq!(planned(&units, &[], &names), stop);
+        // A cycle is systemd's to break.
+        let (x, y) = (after("y.service"), after("x.service"));
+        assert_eq!(planned(&[], &[("x.service", &*x), ("y.service", &*y)], &[]).matches("start").count(), 2);
+    }
+
+    #[test]
     fn a_changed_service_stops_before_and_starts_after() {
         assert_eq!(
             planned(&[("x.service", A)], &[("x.service", B)], &["x.service"]),
@@ -222,7 +262,7 @@ mod tests {
         let old = [("x.service", A), ("x.socket", socket)];
         let new = [("x.service", B), ("x.socket", socket)];
         let running = ["x.service", "x.socket"];
-        assert_eq!(planned(&old, &new, &running), "stop x.service; stop x.socket; start x.socket; ");
+        assert_eq!(planned(&old, &new, &running), "stop x.socket; stop x.service; start x.socket; ");
         let own = format!("{B}X-NotSocketActivated=true\n");
         assert_eq!(
             planned(&old, &[("x.service", &own), ("x.socket", socket)], &running),

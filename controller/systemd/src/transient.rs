@@ -132,8 +132,7 @@ impl Manager {
     ) -> Result<(), SystemdError> {
         let what = format!("start of {unit}");
         let submit = self.systemd().start_transient_unit(unit, "fail", properties, aux);
-        let job = self.call(&what, submit).await?;
-        match self.job_result(&what, job, CALL).await? {
+        match self.job(&what, submit, CALL).await? {
             JobResult::Done => Ok(()),
             result => Err(SystemdError::Refused {
                 what,
@@ -166,9 +165,9 @@ impl Manager {
                 properties.push((key, Variant::new(zbus::Fd::from(writer.as_fd()))));
             }
             let what = format!("start of {unit}");
-            let job = self.call(&what, self.systemd().start_transient_unit(unit, "fail", &properties, &[])).await?;
+            let submit = self.systemd().start_transient_unit(unit, "fail", &properties, &[]);
             // A program that cannot be executed fails its start job; how it ended is read below all the same.
-            self.job_result(&what, job, CALL).await?;
+            self.job(&what, submit, CALL).await?;
         }
         drop(writer);
         let tail = tokio::spawn(read_tail(reader));

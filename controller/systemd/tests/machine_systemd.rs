@@ -144,6 +144,59 @@ async fn transient_units_survive_a_daemon_reload() {
 }
 
 #[tokio::test]
+async fn more_jobs_than_the_bus_has_room_for_all_end() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    write("t-many@.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n");
+    manager.daemon_reload(LONG).await.unwrap();
+    for verb in [Verb::Start, Verb::Stop] {
+        let units: Vec<String> = (0..1500).map(|n| format!("t-many@{n}.service")).collect();
+        let jobs = units.iter().map(|unit| manager.run_job(verb, unit, LONG));
+        for result in futures_util::future::join_all(jobs).await {
+            assert_eq!(result.unwrap(), JobResult::Done);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_signals_holds_nobody_back() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    write("t-flood@.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n");
+    manager.daemon_reload(LONG).await.unwrap();
+    let mut events = UnitEvents::new(&manager).await.unwrap();
+    // Nobody reads the signals of these.
+    let units: Vec<String> = (0..600).map(|n| format!("t-flood@{n}.service")).collect();
+    for verb in [Verb::Start, Verb::Stop, Verb::Start, Verb::Stop] {
+        let jobs = units.iter().map(|unit| manager.run_job(verb, unit, LONG));
+        assert!(futures_util::future::join_all(jobs).await.into_iter().all(|result| result.is_ok()));
+    }
+    let mut ends = 0;
+    while ends < 2 * units.len() {
+        let event = tokio::time::timeout(LONG, events.next()).await.expect("none is lost").unwrap();
+        ends += usize::from(event.unit.starts_with("t-flood@") && event.active == ActiveState::Inactive);
+    }
+}
+
+#[tokio::test]
+async fn signals_go_on_after_systemd_was_executed_anew() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    write("t-anew.service", "[Service]\nExecStart=/bin/sleep infinity\n");
+    manager.daemon_reload(LONG).await.unwrap();
+    let mut events = UnitEvents::new(&manager).await.unwrap();
+    // It gives up its connection to the bus, and makes another one.
+    assert!(std::process::Command::new("systemctl").arg("daemon-reexec").status().unwrap().success());
+    let started = Instant::now();
+    while let Err(error) = manager.run_job(Verb::Start, "t-anew.service", Duration::from_secs(2)).await {
+        assert!(started.elapsed() < LONG, "{error}");
+    }
+    let seen = async { while events.next().await.unwrap().unit != "t-anew.service" {} };
+    tokio::time::timeout(LONG, seen).await.expect("a signal of the new connection");
+    assert_eq!(manager.run_job(Verb::Stop, "t-anew.service", LONG).await.unwrap(), JobResult::Done);
+}
+
+#[tokio::test]
 async fn a_transient_timer_runs_its_service_once() {
     machine!();
     let manager = Manager::connect().await.unwrap();

@@ -86,7 +86,7 @@ fn deaths(host: Host<'_>) -> Result<Figure> {
     let watcher = "apiVersion: os.moda/v1\nkind: Watcher\nmetadata: {name: bench}\nspec:\n  target: App/a\n  check: {type: unit}\n  interval: 1h\n  ladder:\n  - {action: restart, attempts: 100, wait: 1s}\n  flap: {limit: 1000, window: 1h}\n";
     host.document("w.yaml", watcher)?;
     settled(host, 2)?;
-    let script = "import subprocess, time, json\nkills = []\nunit = 'osmoda-app-a.service'\nfor _ in range(COUNT):\n  pid = 0\n  while not pid:\n    pid = int(subprocess.check_output(['systemctl', 'show', '-P', 'MainPID', unit]))\n    time.sleep(0.02)\n  time.sleep(0.05)\n  kills.append(time.time())\n  subprocess.call(['kill', '-9', str(pid)])\n  time.sleep(0.15)\nprint(json.dumps(kills))";
+    let script = "import subprocess, time\nkills = []\nunit = 'osmoda-app-a.service'\nfor _ in range(COUNT):\n  pid = 0\n  while not pid:\n    pid = int(subprocess.check_output(['systemctl', 'show', '-P', 'MainPID', unit]))\n    time.sleep(0.02)\n  time.sleep(0.05)\n  kills.append(time.time())\n  subprocess.call(['kill', '-9', str(pid)])\n  time.sleep(0.15)\nprint(kills)";
     let script = script.replace("COUNT", &DEATHS.to_string());
     let kills: Vec<f64> = serde_json::from_str(&host.run(&["/usr/bin/python3", "-c", &script])?)?;
     let remedies: Vec<f64> = host.json(&["events", "--type", "watcher.remedy", "--limit", "10000"])?["events"]
