@@ -59,7 +59,9 @@ fn write_many(host: Host<'_>, from: usize, to: usize, text: impl Fn(usize) -> St
 fn settled(host: Host<'_>, objects: usize) -> Result<()> {
     wait("all of them in force", Duration::from_secs(300), || {
         let status = host.settle()?;
-        Ok(status["objects"].as_u64() == Some(objects as u64) && status["state"] == "idle")
+        let all = status["objects"].as_u64() == Some(objects as u64) && status["state"] == "idle";
+        // It is idle for a moment before it begins, too.
+        Ok(all && host.osmoda(&["diff"])?.0 == 0)
     })?;
     Ok(())
 }
