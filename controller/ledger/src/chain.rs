@@ -76,14 +76,16 @@ pub(crate) fn hash<T: AsRef<[u8]> + ?Sized>(
     payload: &T,
     prev_hash: &T,
 ) -> [u8; 64] {
-    let mut digest = Sha256::new();
     let mut digits = [0; 20];
-    digest.update(decimal(id, &mut digits));
-    for part in [ts, kind, actor, payload, prev_hash] {
-        digest.update(b"|");
-        digest.update(part);
+    let parts = [ts, kind, actor, payload, prev_hash].map(AsRef::as_ref);
+    // In one piece: what is hashed in many small ones is copied as often.
+    let mut preimage = Vec::with_capacity(32 + parts.iter().map(|part: &&[u8]| part.len()).sum::<usize>());
+    preimage.extend_from_slice(decimal(id, &mut digits));
+    for part in parts {
+        preimage.push(b'|');
+        preimage.extend_from_slice(part);
     }
-    hex(&digest.finalize().into())
+    hex(&Sha256::digest(&preimage).into())
 }
 
 /// A row number in decimal, without an allocation.

@@ -1,8 +1,13 @@
 //! The SQLite file.
 
-use std::{fs, os::unix::fs::DirBuilderExt, path::Path, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{LedgerError, database_file};
 
@@ -37,7 +42,7 @@ pub(crate) fn open(folder: &Path) -> Result<Connection, LedgerError> {
     }
     let mut db = Connection::open(database_file(folder))?;
     db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    wait_for_wal(&db)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     // Two processes may be the first at the same time; the second one finds what the first one made.
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -50,6 +55,20 @@ pub(crate) fn open(folder: &Path) -> Result<Connection, LedgerError> {
     transaction.commit()?;
     check(&db, folder)?;
     Ok(db)
+}
+
+/// Turns write-ahead logging on. Of several that are the first, SQLite tells all but one that the database is locked, and
+/// does not wait for that one as it does elsewhere.
+fn wait_for_wal(db: &Connection) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && began.elapsed() < BUSY => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Opens the database for reading only.

@@ -8,7 +8,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -24,8 +24,10 @@ use crate::{
 
 /// Most events of one transaction.
 const BATCH: usize = 4096;
-/// A checkpoint is signed after this many events...
+/// A checkpoint is signed after this many events, but then not again before [`CHECKPOINT_PAUSE`] is over...
 const CHECKPOINT_EVENTS: usize = 1000;
+/// ...which bounds what a flood of events costs...
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
 /// ...or when nothing has come for this long since the last event.
 const CHECKPOINT_IDLE: Duration = Duration::from_secs(30);
 
@@ -52,8 +54,26 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
 }
 
+type Reply = oneshot::Sender<Result<Vec<Receipt>, LedgerError>>;
+
+/// An event with its payload as it is written. Callers make them, on their own time.
+#[derive(Debug)]
+struct Entry {
+    kind: String,
+    actor: String,
+    payload: String,
+}
+
+impl Entry {
+    fn new(event: Event) -> Result<Self, LedgerError> {
+        let payload = event.payload.to_string();
+        chain::check(&event, &payload)?;
+        Ok(Self { kind: event.kind, actor: event.actor, payload })
+    }
+}
+
 enum Message {
-    Append(Vec<Event>, oneshot::Sender<Result<Vec<Receipt>, LedgerError>>),
+    Append(Vec<Entry>, Reply),
     Checkpoint(oneshot::Sender<Result<(), LedgerError>>),
 }
 
@@ -80,13 +100,13 @@ impl Ledger {
                 return Ok(());
             }
             let payload = serde_json::json!({ "public": public });
-            let event = serialize(vec![Event::new("ledger.key-created", "ledger", payload)])?;
-            write(&mut db, event.iter()).map(drop)
+            let entry = Entry::new(Event::new("ledger.key-created", "ledger", payload))?;
+            write(&mut db, [&entry].into_iter()).map(drop)
         })?;
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || Writer { db, signer, unsigned: 0 }.run(&receiver))
+            .spawn(move || Writer { db, signer, unsigned: 0, signed: None }.run(&receiver))
             .map_err(|e| LedgerError::file(folder, e))?;
         Ok(Self { shared: Arc::new(Shared { sender: Some(sender), thread: Some(thread) }) })
     }
@@ -131,8 +151,9 @@ impl Ledger {
     }
 
     fn send(&self, events: Vec<Event>) -> Result<oneshot::Receiver<Result<Vec<Receipt>, LedgerError>>, LedgerError> {
+        let entries = events.into_iter().map(Entry::new).collect::<Result<_, _>>()?;
         let (reply, answer) = oneshot::channel();
-        self.sender()?.send(Message::Append(events, reply)).map_err(|_| LedgerError::Closed)?;
+        self.sender()?.send(Message::Append(entries, reply)).map_err(|_| LedgerError::Closed)?;
         Ok(answer)
     }
 
@@ -146,9 +167,9 @@ struct Writer {
     signer: Notary,
     /// Events since the last checkpoint of this process.
     unsigned: usize,
+    /// When that was.
+    signed: Option<Instant>,
 }
-
-type Reply = oneshot::Sender<Result<Vec<Receipt>, LedgerError>>;
 
 impl Writer {
     fn run(mut self, messages: &Receiver<Message>) {
@@ -177,37 +198,35 @@ impl Writer {
     }
 
     fn take(&mut self, first: Message, messages: &Receiver<Message>) {
-        let mut batch: Vec<(Vec<(Event, String)>, Reply)> = Vec::new();
+        let mut batch: Vec<(Vec<Entry>, Reply)> = Vec::new();
         let mut checkpoints = Vec::new();
         let mut count = 0;
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Append(events, reply) => match serialize(events) {
-                    Ok(events) => {
-                        count += events.len();
-                        batch.push((events, reply));
-                    }
-                    Err(error) => drop(reply.send(Err(error))),
-                },
+                Message::Append(entries, reply) => {
+                    count += entries.len();
+                    batch.push((entries, reply));
+                }
                 Message::Checkpoint(reply) => checkpoints.push(reply),
             }
             next = if count < BATCH { messages.try_recv().ok() } else { None };
         }
         if !batch.is_empty() {
-            match write(&mut self.db, batch.iter().flat_map(|(events, _)| events)) {
+            match write(&mut self.db, batch.iter().flat_map(|(entries, _)| entries)) {
                 Ok(receipts) => {
                     self.unsigned += count;
                     let mut receipts = receipts.into_iter();
-                    for (events, reply) in batch {
+                    for (entries, reply) in batch {
                         // Whoever no longer waits has its event all the same.
-                        let _ = reply.send(Ok(receipts.by_ref().take(events.len()).collect()));
+                        let _ = reply.send(Ok(receipts.by_ref().take(entries.len()).collect()));
                     }
                 }
                 Err(error) => batch.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
             }
         }
         if self.unsigned >= CHECKPOINT_EVENTS
+            && self.signed.is_none_or(|at| at.elapsed() >= CHECKPOINT_PAUSE)
             && let Err(error) = self.checkpoint()
         {
             tracing::error!("a checkpoint of the ledger could not be signed: {error}");
@@ -222,43 +241,33 @@ impl Writer {
             self.signer.sign(id, &hash, &now())?;
         }
         self.unsigned = 0;
+        self.signed = Some(Instant::now());
         Ok(())
     }
 }
 
 /// Appends events in one transaction, which is durable when this returns, or leaves no trace.
-fn write<'a>(
-    db: &mut Connection,
-    events: impl Iterator<Item = &'a (Event, String)>,
-) -> Result<Vec<Receipt>, LedgerError> {
+fn write<'a>(db: &mut Connection, entries: impl Iterator<Item = &'a Entry>) -> Result<Vec<Receipt>, LedgerError> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut receipts = Vec::new();
+    let mut receipts: Vec<Receipt> = Vec::new();
     {
         let (mut id, mut prev) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
         let mut insert = transaction.prepare_cached(
             "INSERT INTO events (id, ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let ts = now();
-        for (event, payload) in events {
+        for Entry { kind, actor, payload } in entries {
             id += 1;
-            let hash = chain::hash(id, &ts, &event.kind, &event.actor, payload, &prev);
-            let hash = chain::text(&hash).to_owned();
-            insert.execute(params![id, ts, event.kind, event.actor, payload, prev, hash])?;
-            prev.clone_from(&hash);
-            receipts.push(Receipt { id, ts: ts.clone(), hash });
+            let hash = chain::hash(id, &ts, kind, actor, payload, &prev);
+            let hash = chain::text(&hash);
+            insert.execute(params![id, ts, kind, actor, payload, prev, hash])?;
+            prev.clear();
+            prev.push_str(hash);
+            receipts.push(Receipt { id, ts: ts.clone(), hash: hash.to_owned() });
         }
     }
     transaction.commit()?;
     Ok(receipts)
-}
-
-fn serialize(events: Vec<Event>) -> Result<Vec<(Event, String)>, LedgerError> {
-    let one = |event: Event| {
-        let payload = event.payload.to_string();
-        chain::check(&event, &payload)?;
-        Ok((event, payload))
-    };
-    events.into_iter().map(one).collect()
 }
 
 /// The last row's id and hash.
