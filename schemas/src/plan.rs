@@ -23,7 +23,7 @@ pub struct Plan {
 pub struct PlanBody {
     /// Store path of the generation it starts from; none on a machine without one.
     pub base: Option<String>,
-    /// Hash over all wished objects (reference, document hash, author), in order.
+    /// Digest of all wished objects (reference, document hash, author).
     pub desired: ContentHash,
     /// Objects that change, in order. Unchanged ones are only counted.
     pub objects: Vec<ObjectChange>,

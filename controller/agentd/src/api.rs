@@ -154,8 +154,8 @@ async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnsw
         let held = controller.world.held().iter().cloned().collect();
         return Ok(PlanAnswer { plan, problems: controller.problems(), held });
     }
-    let trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
-    let plan = plan_of(&controller.base, &trial, &controller.judge).map_err(|e| StepError::from(e).problem())?;
+    let mut trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
+    let plan = plan_of(&controller.base, &mut trial, &controller.judge).map_err(|e| StepError::from(e).problem())?;
     Ok(PlanAnswer { plan, problems: controller.problems(), held: Vec::new() })
 }
 

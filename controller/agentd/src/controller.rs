@@ -7,7 +7,7 @@ use std::{
 
 use osmoda_generation::{
     assemble::{Generation, Rendered, assemble},
-    plan::{Base, PlanError, Wish, plan},
+    plan::{Base, PlanError, Wish, Wishes, differs, plan},
     store_path::StorePath,
 };
 use osmoda_ledger::{Event, Ledger};
@@ -47,6 +47,8 @@ pub struct Controller {
     pub(crate) world: World,
     pub(crate) book: StatusBook,
     pub(crate) base: Base,
+    /// Everything that is wished otherwise than it is in the base.
+    changed: BTreeSet<ObjectRef>,
     store: Store,
     sources: Sources,
     /// Admitted, but not durable yet: nothing is done about it before it is.
@@ -121,6 +123,7 @@ impl Controller {
         let sources = Sources::new(roots, existed);
         let book = StatusBook::open(machine.state.join("status"));
         let base = read_base(&machine)?;
+        let changed = changed(&base, &world);
         Ok(Self {
             machine,
             manager,
@@ -130,6 +133,7 @@ impl Controller {
             world,
             book,
             base,
+            changed,
             store,
             sources,
             unsaved: Update::default(),
@@ -173,6 +177,13 @@ impl Controller {
         let blind = !self.source_problems.is_empty();
         let update = self.world.update(entries, self.fresh && !blind, guard);
         self.fresh &= blind;
+        for reference in update.admitted.iter().chain(&update.deleted) {
+            if is_changed(&self.base, &self.world, reference) {
+                self.changed.insert(reference.clone());
+            } else {
+                self.changed.remove(reference);
+            }
+        }
         merge(&mut self.unsaved, update);
         let taken = microseconds(began);
         if first {
@@ -254,8 +265,8 @@ impl Controller {
     ///
     /// # Errors
     /// When an object cannot be rendered, or the active generation not read.
-    pub fn plan(&self) -> Result<Plan, PlanError> {
-        plan_of(&self.base, &self.world, &self.judge)
+    pub fn plan(&mut self) -> Result<Plan, PlanError> {
+        plan_of_changed(&self.base, &mut self.world, &self.changed, &self.judge)
     }
 
     /// Problems of all documents that are not in force as they are written.
@@ -395,6 +406,7 @@ impl Controller {
     fn base_follows(&mut self) -> Result<(), StepError> {
         if self.machine.active()? != self.base.path {
             self.base = read_base(&self.machine)?;
+            self.changed = changed(&self.base, &self.world);
         }
         Ok(())
     }
@@ -447,15 +459,36 @@ impl Controller {
     }
 }
 
-/// What a plan is between a generation and a world.
-pub fn plan_of(base: &Base, world: &World, judge: &Judge) -> Result<Plan, PlanError> {
-    let wishes = world.admitted().iter().map(|(reference, admitted)| Wish {
-        reference,
-        canonical: &admitted.canonical,
-        hash: admitted.hash,
-        author: admitted.author,
-    });
-    plan(base, wishes, &judge.renderers)
+/// What a plan is between a generation and a world that has nothing to do with ours.
+pub fn plan_of(base: &Base, world: &mut World, judge: &Judge) -> Result<Plan, PlanError> {
+    let changed = changed(base, world);
+    plan_of_changed(base, world, &changed, judge)
+}
+
+/// Everything that is wished otherwise than it is in a generation.
+fn changed(base: &Base, world: &World) -> BTreeSet<ObjectRef> {
+    let known = base.manifest.objects.keys().chain(world.admitted().keys());
+    known.filter(|reference| is_changed(base, world, reference)).cloned().collect()
+}
+
+fn is_changed(base: &Base, world: &World, reference: &ObjectRef) -> bool {
+    differs(base, reference, world.admitted().get(reference).map(|a| (a.hash, a.author)))
+}
+
+fn plan_of_changed(
+    base: &Base,
+    world: &mut World,
+    changed: &BTreeSet<ObjectRef>,
+    judge: &Judge,
+) -> Result<Plan, PlanError> {
+    debug_assert_eq!(*changed, self::changed(base, world));
+    let digest = world.digest();
+    let wish_of = |reference: &ObjectRef| {
+        let (reference, admitted) = world.admitted().get_key_value(reference)?;
+        let (hash, author) = (admitted.hash, admitted.author);
+        Some(Wish { reference, canonical: &admitted.canonical, hash, author })
+    };
+    plan(base, Wishes { digest, count: world.admitted().len(), changed }, wish_of, &judge.renderers)
 }
 
 fn read_base(machine: &Machine) -> Result<Base, std::io::Error> {

@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use osmoda_generation::desired::Desired;
 use osmoda_schemas::{
     object::{Author, ContentHash, ObjectRef, SourcePosition},
     problem::Problem,
@@ -113,6 +114,7 @@ pub struct World {
     /// Problems of documents about objects that belong to somebody else.
     intrusions: BTreeMap<ObjectRef, Vec<Problem>>,
     held: BTreeSet<ObjectRef>,
+    desired: Desired,
 }
 
 enum Verdict {
@@ -127,7 +129,14 @@ impl World {
     /// A world in which these objects are in force and no file has been seen yet.
     #[must_use]
     pub fn restored(admitted: BTreeMap<ObjectRef, Admitted>) -> Self {
-        Self { admitted, ..Self::default() }
+        let mut desired = Desired::default();
+        admitted.iter().for_each(|(reference, a)| desired.set(reference, a.hash, a.author));
+        Self { admitted, desired, ..Self::default() }
+    }
+
+    /// The digest of what is in force.
+    pub fn digest(&mut self) -> ContentHash {
+        self.desired.digest()
     }
 
     /// What is in force.
@@ -241,6 +250,9 @@ impl World {
     /// Rules about several objects. What breaks one goes back to its former version, which may make others break one in
     /// turn (a reference to an object that is not admitted); each round settles at least one object, so this ends.
     fn apply_set_rules(&self, verdicts: &mut BTreeMap<ObjectRef, Verdict>) {
+        if !verdicts.iter().any(|(reference, verdict)| self.matters_to_others(reference, verdict)) {
+            return;
+        }
         loop {
             let broken = {
                 let kept = self.admitted.iter().filter(|(reference, _)| match verdicts.get(*reference) {
@@ -275,6 +287,17 @@ impl World {
         }
     }
 
+    /// True when a verdict may make another object break a rule, or this one. Most edits do not touch what the rules look
+    /// at, and then nobody else has to be looked at.
+    fn matters_to_others(&self, reference: &ObjectRef, verdict: &Verdict) -> bool {
+        let before = self.admitted.get(reference);
+        match verdict {
+            Verdict::Admit(new) => before.map_or(&Facts::default(), |old| &old.facts) != &*new.facts,
+            Verdict::Delete(_) => before.is_some(),
+            Verdict::Keep(_) => false,
+        }
+    }
+
     /// Invariant 10: a folder that vanishes is not a wish. Everything stays as it is until somebody says yes.
     fn hold_mass_delete(&mut self, verdicts: &mut BTreeMap<ObjectRef, Verdict>, guard: Option<MassDelete>) {
         self.held.clear();
@@ -304,6 +327,7 @@ impl World {
                             && (&o.file, o.line, o.column) == (&new.file, new.line, new.column)
                     });
                     if !same {
+                        self.desired.set(&reference, new.hash, new.author);
                         self.admitted.insert(reference.clone(), new);
                         update.admitted.insert(reference.clone());
                     }
@@ -312,6 +336,7 @@ impl World {
                 Verdict::Keep(problems) => problems,
                 Verdict::Delete(problems) => {
                     if self.admitted.remove(&reference).is_some() {
+                        self.desired.remove(&reference);
                         update.deleted.insert(reference.clone());
                     }
                     problems

@@ -11,7 +11,6 @@ use osmoda_schemas::{
     plan::{Change, ClosureDiff, ObjectChange, Plan, PlanBody, UnitChange, UnitVerb},
 };
 use osmoda_systemd::{ActiveState, Step, UnitFile, plan_activation};
-use sha2::{Digest, Sha256};
 
 use crate::{
     diff::field_changes,
@@ -114,44 +113,54 @@ impl Renderers {
     }
 }
 
+/// All that is wished, with what of it is not as in the base.
+#[derive(Clone, Copy, Debug)]
+pub struct Wishes<'a> {
+    /// The digest of all objects: [`crate::desired::Desired`].
+    pub digest: ContentHash,
+    /// How many there are.
+    pub count: usize,
+    /// Those that the base has not, has otherwise, or has although nobody wishes for them, in the order of their names.
+    pub changed: &'a BTreeSet<ObjectRef>,
+}
+
+/// True when an object is not in the base as it is wished; none: it is not wished.
+#[must_use]
+pub fn differs(base: &Base, reference: &ObjectRef, wished: Option<(ContentHash, Author)>) -> bool {
+    base.manifest.objects.get(reference).map(|entry| (entry.hash, entry.author)) != wished
+}
+
 /// Plans the way from a generation to what is wished. Pure but for reading the base's files of what changed: the states
 /// of units do not matter, so that the same wish gives the same plan; a unit that should run and does not is started
-/// by the activation all the same.
+/// by the activation all the same. `wish_of` knows what is wished of an object.
 ///
 /// # Errors
 /// When an object that changes cannot be rendered, or the base not read.
 pub fn plan<'a>(
     base: &Base,
-    wishes: impl IntoIterator<Item = Wish<'a>>,
+    wishes: Wishes<'_>,
+    wish_of: impl Fn(&ObjectRef) -> Option<Wish<'a>>,
     renderers: &Renderers,
 ) -> Result<Plan, PlanError> {
     let mut difference = Difference::default();
-    let mut digest = Sha256::new();
-    let mut unchanged = 0;
-    let mut old = base.manifest.objects.iter().peekable();
-    for wish in wishes {
-        for part in [wish.reference.kind.as_str().as_bytes(), b"/", wish.reference.name.as_str().as_bytes(), b"\0"] {
-            digest.update(part);
-        }
-        digest.update(wish.hash.as_bytes());
-        digest.update(wish.author.uid.to_le_bytes());
-        while let Some((gone, entry)) = old.next_if(|(r, _)| *r < wish.reference) {
-            difference.delete(base, gone, entry.author)?;
-        }
-        match old.next_if(|(r, _)| *r == wish.reference) {
-            Some((_, entry)) if entry.hash == wish.hash && entry.author == wish.author => unchanged += 1,
-            Some(_) => difference.update(base, &wish, renderers)?,
-            None => difference.create(&wish, renderers)?,
+    let mut unchanged = wishes.count;
+    for reference in wishes.changed {
+        match (wish_of(reference), base.manifest.objects.get(reference)) {
+            (Some(wish), before) => {
+                unchanged -= 1;
+                match before {
+                    Some(_) => difference.update(base, &wish, renderers)?,
+                    None => difference.create(&wish, renderers)?,
+                }
+            }
+            (None, Some(entry)) => difference.delete(base, reference, entry.author)?,
+            (None, None) => {}
         }
     }
-    for (gone, entry) in old {
-        difference.delete(base, gone, entry.author)?;
-    }
-    let desired = hash_of(digest);
     let units = difference.unit_changes();
     Ok(Plan::new(PlanBody {
         base: base.path.as_ref().map(ToString::to_string),
-        desired,
+        desired: wishes.digest,
         objects: difference.objects,
         unchanged,
         units,
@@ -161,11 +170,6 @@ pub fn plan<'a>(
         },
         warnings: difference.warnings,
     }))
-}
-
-fn hash_of(digest: Sha256) -> ContentHash {
-    let hex: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    hex.parse().expect("a digest in hex is a hash")
 }
 
 #[derive(Default)]
