@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     kinds::{
         Probe, RunAs, SecretSource, Tier,
+        probe::CommandProbe,
         watcher::{Check, Remedy},
     },
     object::{Author, Kind, Object, Spec},
+    quantity::Duration,
     rules::Violation,
 };
 
@@ -146,11 +148,37 @@ pub fn authorize(author: Author, object: &Object, rules: &[AuthorRule]) -> Resul
             format!("{author} may not give programs {}", asks.secrets.join(", ")),
         );
     }
+    if let Some((field, detail)) = too_slow(object) {
+        let hint = "nothing else of the machine changes or is healed while a switch is judged: make it shorter";
+        return Err(Violation::new("author-patience", field, format!("{author} may not ask for {detail}"), hint));
+    }
     if by_secret.iter().any(|rule| asks.remedies.iter().all(|r| rule.remedies.contains(r))) {
         Ok(())
     } else {
         refuse("author-remedy", "spec.ladder", format!("{author} may not use one of these remedies"))
     }
+}
+
+/// Longest probation that users other than root may ask for.
+const PROBATION: Duration = Duration::from_secs(600);
+/// Longest time until a health check has to have passed or failed.
+const FIRST_LOOK: Duration = Duration::from_secs(1800);
+
+/// What of an object could hold a switch, and with it everybody else's changes, for too long.
+fn too_slow(object: &Object) -> Option<(String, String)> {
+    let Spec::App(app) = &object.spec else { return None };
+    if let Some(ttl) = app.probation.ttl.filter(|ttl| *ttl > PROBATION) {
+        return Some(("spec.probation.ttl".to_owned(), format!("a probation of {ttl}; {PROBATION} is the longest")));
+    }
+    app.health.iter().enumerate().find_map(|(i, check)| {
+        let round = check.interval.as_millis().saturating_add(check.timeout.as_millis());
+        let rounds = u64::from(check.failure_threshold.max(check.success_threshold));
+        let look = check.grace.as_millis().saturating_add(round.saturating_mul(rounds));
+        (look > FIRST_LOOK.as_millis()).then(|| {
+            let detail = format!("a check that may take longer than {FIRST_LOOK} to pass or fail");
+            (format!("spec.health[{i}]"), detail)
+        })
+    })
 }
 
 fn asks(object: &Object) -> Asks<'_> {
@@ -159,7 +187,7 @@ fn asks(object: &Object) -> Asks<'_> {
             tier: app.tier,
             users: users(&app.user)
                 .chain(app.health.iter().filter_map(|check| match &check.probe {
-                    Probe::Command(command) => command.user.as_deref(),
+                    Probe::Command(command) => prober(command, app.tier),
                     _ => None,
                 }))
                 .collect(),
@@ -184,7 +212,7 @@ fn asks(object: &Object) -> Asks<'_> {
         Spec::Watcher(watcher) => Asks {
             tier: watcher.tier,
             users: match &watcher.check {
-                Check::Command(command) => command.user.as_deref().into_iter().collect(),
+                Check::Command(command) => prober(command, watcher.tier).into_iter().collect(),
                 _ => Vec::new(),
             },
             remedies: watcher.ladder.iter().map(|step| step.action).collect(),
@@ -193,6 +221,11 @@ fn asks(object: &Object) -> Asks<'_> {
         // Kinds that have no tier are asked for by being listed at all; the mildest tier stands for "none".
         Spec::WalletPolicy(_) | Spec::NixosConfig(_) => Asks { tier: Tier::Untrusted, ..Asks::default() },
     }
+}
+
+/// Who a probe's command runs as, if that has to be allowed: of trusted objects root does, where nobody else is named.
+fn prober(command: &CommandProbe, tier: Tier) -> Option<&str> {
+    command.user.as_deref().or((tier == Tier::Trusted).then_some("root"))
 }
 
 fn users(user: &RunAs) -> impl Iterator<Item = &str> {
@@ -250,6 +283,22 @@ mod tests {
         let probes_as_root = r#"{"command":["/bin/true"],"health":[{"probe":{"type":"command","command":["/bin/true"],"user":"root"}}]}"#;
         assert_eq!(verdict(rule.clone(), "App", probes_as_root), Some("author-user"));
         assert_eq!(verdict(rule, "Watcher", rollback), Some("author-remedy"));
+        let own = serde_json::json!({ "user": 1000, "kinds": ["App"] });
+        for slow in [
+            r#"{"command":["/bin/true"],"probation":{"ttl":"36500d"}}"#,
+            r#"{"command":["/bin/true"],"health":[{"probe":{"type":"unit"},"grace":"365d"}]}"#,
+            r#"{"command":["/bin/true"],"health":[{"probe":{"type":"unit"},"interval":"30m","failureThreshold":100}]}"#,
+        ] {
+            assert_eq!(verdict(own.clone(), "App", slow), Some("author-patience"), "{slow}");
+        }
+        // Nobody is named: of a trusted object that is root.
+        let trusted = serde_json::json!({ "user": 1000, "kinds": ["App", "Watcher"], "tiers": [0, 1] });
+        let probes =
+            r#"{"command":["/bin/true"],"tier":0,"health":[{"probe":{"type":"command","command":["/bin/true"]}}]}"#;
+        assert_eq!(verdict(trusted.clone(), "App", probes), Some("author-user"));
+        assert_eq!(verdict(trusted.clone(), "App", &probes.replace(":0", ":1")), None);
+        let watches = r#"{"tier":0,"check":{"type":"command","command":["/bin/true"]},"ladder":[{"action":"notify"}]}"#;
+        assert_eq!(verdict(trusted, "Watcher", watches), Some("author-user"));
         let others = serde_json::json!({ "user": 1000, "kinds": ["App"], "names": ["shop"] });
         assert_eq!(verdict(others, "App", app), Some("author-name"));
     }

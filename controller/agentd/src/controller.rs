@@ -11,7 +11,7 @@ use osmoda_generation::{
     store_path::StorePath,
 };
 use osmoda_ledger::{Event, Ledger};
-use osmoda_safeswitch::{Machine, SwitchRequest, start};
+use osmoda_safeswitch::{Machine, SwitchRequest, resume, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
     config::Config,
@@ -282,6 +282,9 @@ impl Controller {
     /// When a step fails; what runs is as it was.
     pub async fn converge(&mut self, apply: Option<&ApplyOptions>) -> Result<(Plan, Step), StepError> {
         self.holding = None;
+        if self.unsaved != Update::default() {
+            self.save().await?;
+        }
         if let Some(id) = self.in_flight()? {
             return Ok((self.plan()?, Step::Switching(id)));
         }
@@ -401,6 +404,14 @@ impl Controller {
         self.machine.roots.unpin(NEXT)?;
         self.settle_statuses();
         Ok(Some(record))
+    }
+
+    /// A switch that nobody sees to any more goes on.
+    ///
+    /// # Errors
+    /// When it cannot be started again.
+    pub async fn see_to_switch(&mut self) -> Result<(), StepError> {
+        resume(&self.machine, &self.manager).await.map_err(StepError::Start)
     }
 
     fn base_follows(&mut self) -> Result<(), StepError> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use osmoda_generation::{fragment::RenderError, plan::Renderers};
+use osmoda_generation::{fragment::RenderError, plan::Renderers, store_path::references};
 use osmoda_schemas::{
     authors::{AuthorRule, authorize},
     document::{self, Document},
@@ -64,7 +64,8 @@ impl Judge {
     fn object(&self, document: &Document, object: &Object, author: Author) -> Result<Definition, Vec<Problem>> {
         let mut broken = check_object(object, self.backend);
         broken.extend(authorize(author, object, &self.authors).err());
-        broken.extend(missing_package(object));
+        let canonical = object.canonical_json();
+        broken.extend(missing_path(object, &canonical));
         // What cannot be rendered is told now, with its place, and keeps nobody else back.
         if broken.is_empty()
             && let Err(error) = self.renderers.render(object)
@@ -78,7 +79,6 @@ impl Judge {
             };
             return Err(broken.into_iter().map(at).collect());
         }
-        let canonical = object.canonical_json();
         Ok(Definition {
             reference: object.reference(),
             hash: osmoda_schemas::object::ContentHash::of(&canonical),
@@ -95,21 +95,22 @@ fn nothing() -> document::Refusal {
     document::Refusal { reference: None, problems: Vec::new() }
 }
 
-/// A generation that names a store path which is not there could not be added to the store, with all that is in it.
-fn missing_package(object: &Object) -> Option<Violation> {
+/// A generation that names a store path which is not there, in whatever field, could not be added to the store, with all
+/// that is in it.
+fn missing_path(object: &Object, canonical: &str) -> Option<Violation> {
+    let missing = references(canonical.as_bytes()).into_iter().find(|path| !path.as_path().exists())?;
     let package = match &object.spec {
         Spec::App(app) => app.package.as_deref(),
         Spec::McpServer(server) => server.package.as_deref(),
         _ => None,
-    }?;
-    (package.starts_with('/') && !Path::new(package).exists()).then(|| {
-        Violation::new(
-            "package-not-in-store",
-            "spec.package",
-            format!("{package} is not in the Nix store of this machine"),
-            "build or copy it first, such as with `nix copy`; then save the document again",
-        )
-    })
+    };
+    let in_package = package.is_some_and(|package| package.starts_with(missing.as_str()));
+    Some(Violation::new(
+        "path-not-in-store",
+        if in_package { "spec.package" } else { "spec" },
+        format!("{missing} is not in the Nix store of this machine"),
+        "build or copy it first, such as with `nix copy`; then save the document again",
+    ))
 }
 
 fn render_violation(error: &RenderError) -> Violation {

@@ -158,7 +158,7 @@ impl Loop {
         let ended = controller.look_at_switch()?;
         if ended.is_none() && controller.in_flight()?.is_some() {
             self.queue.add(Key::Switch, "switch goes on", Duration::from_secs(30));
-            return Ok(());
+            return controller.see_to_switch().await;
         }
         // Edits that came during the switch are looked at now, all together.
         self.converge(controller).await?;

@@ -114,6 +114,8 @@ pub struct World {
     /// Problems of documents about objects that belong to somebody else.
     intrusions: BTreeMap<ObjectRef, Vec<Problem>>,
     held: BTreeSet<ObjectRef>,
+    /// Objects about which something was to be decided when deletions were held: they are looked at again.
+    postponed: BTreeSet<ObjectRef>,
     desired: Desired,
 }
 
@@ -192,6 +194,8 @@ impl World {
     ) -> Update {
         let mut touched: BTreeSet<ObjectRef> = self.problems.keys().chain(self.intrusions.keys()).cloned().collect();
         touched.extend(self.held.iter().cloned());
+        touched.append(&mut self.postponed);
+        let was_held = self.held.clone();
         for (path, entry) in changes {
             self.replace_file(path.into(), entry, &mut touched);
         }
@@ -209,6 +213,8 @@ impl World {
         self.apply_set_rules(&mut verdicts);
         self.hold_mass_delete(&mut verdicts, guard);
         let mut update = self.settle(verdicts);
+        // What is no longer held is told to be as it was.
+        update.judged.extend(was_held.difference(&self.held).cloned());
         for (reference, problems) in intrusions {
             if self.intrusions.get(&reference).map_or(&[][..], Vec::as_slice) != problems {
                 update.judged.insert(reference.clone());
@@ -291,6 +297,9 @@ impl World {
     /// at, and then nobody else has to be looked at.
     fn matters_to_others(&self, reference: &ObjectRef, verdict: &Verdict) -> bool {
         let before = self.admitted.get(reference);
+        if self.problems.contains_key(reference) {
+            return true;
+        }
         match verdict {
             Verdict::Admit(new) => before.map_or(&Facts::default(), |old| &old.facts) != &*new.facts,
             Verdict::Delete(_) => before.is_some(),
@@ -310,7 +319,7 @@ impl World {
         #[allow(clippy::cast_precision_loss, reason = "a share of a count of objects")]
         let share = doomed.len() as f64 / self.admitted.len().max(1) as f64;
         if doomed.len() >= guard.minimum && share > guard.share {
-            verdicts.clear();
+            self.postponed = std::mem::take(verdicts).into_keys().collect();
             self.held = doomed;
         }
     }

@@ -146,7 +146,8 @@ impl StoreObject {
 }
 
 /// Every store path that the bytes name.
-pub(crate) fn references(bytes: &[u8]) -> BTreeSet<StorePath> {
+#[must_use]
+pub fn references(bytes: &[u8]) -> BTreeSet<StorePath> {
     let mut found = BTreeSet::new();
     let mut at = 0;
     while let Some(next) = bytes[at..].windows(STORE_DIR.len()).position(|w| w == STORE_DIR.as_bytes()) {

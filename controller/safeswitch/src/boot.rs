@@ -1,7 +1,7 @@
 //! After a boot: what a reboot or a power cut cut off is closed, and the committed generation is the active one.
 
 use osmoda_ledger::Ledger;
-use osmoda_schemas::switch::{SwitchState, Transition};
+use osmoda_schemas::switch::{SwitchPurpose, SwitchState, Transition};
 use serde_json::json;
 
 use crate::{Machine, QuarantineEntry, SwitchError, boot_id, machine::note};
@@ -41,7 +41,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         } else {
             let reason = format!("the machine went down during the switch ({})", record.state);
             payload["reason"] = json!(reason);
-            if record.state >= SwitchState::Activating {
+            if record.state >= SwitchState::Activating && record.purpose == SwitchPurpose::Apply {
                 // It may be what brought the machine down: somebody has to say yes before it is tried again.
                 let entry = QuarantineEntry {
                     path: record.target.clone(),

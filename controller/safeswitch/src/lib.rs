@@ -22,4 +22,4 @@ pub use probe::Prober;
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use rollback::deadman;
 pub use runner::Runner;
-pub use start::{Decision, StartError, SwitchRequest, decide, start};
+pub use start::{Decision, StartError, SwitchRequest, decide, resume, start};

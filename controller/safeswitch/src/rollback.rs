@@ -13,6 +13,8 @@ use crate::{
     start::runner_unit,
 };
 
+/// Runners that try the way back before it is given up: something that they need (the bus, the disk) may come back.
+const WAYS_BACK: u32 = 20;
 /// Time that a runner gets to end before it is killed.
 const STOP: Duration = Duration::from_secs(15);
 
@@ -35,9 +37,9 @@ impl Runner {
             let payload = json!({ "switch": id, "reason": reason, "touched": false, "target": self.record.target });
             note(&self.ledger, "switch.refused", &self.record.actor, payload).await;
             // Nothing has happened: even on a full disk, nothing has to be undone.
-            let saved = self.save();
+            self.save()?;
             self.finish().await;
-            return saved.map(|()| SwitchState::RolledBack);
+            return Ok(SwitchState::RolledBack);
         }
         let payload = json!({ "switch": id, "reason": reason, "from": self.record.target, "to": self.record.base });
         note(&self.ledger, "switch.rolling-back", &self.record.actor, payload).await;
@@ -46,7 +48,12 @@ impl Runner {
             // The way back does not depend on being able to write about it.
             tracing::error!("{error}");
         }
-        let problems = self.way_back().await;
+        let problems = match self.way_back().await {
+            Ok(problems) => problems,
+            // systemd starts the next runner, with connections of its own; and there is the dead-man.
+            Err(error) if self.record.resumes < WAYS_BACK => return Err(error),
+            Err(error) => vec![error.to_string()],
+        };
         let state = if problems.is_empty() { SwitchState::RolledBack } else { SwitchState::Failed };
         self.enter(state);
         let (kind, words) = match state {
@@ -59,44 +66,22 @@ impl Runner {
         self.record.failure = Some(words.clone());
         let payload = json!({ "switch": id, "reason": words, "generation": self.record.base });
         note(&self.ledger, kind, &self.record.actor, payload).await;
-        let saved = self.save();
-        self.finish().await;
-        saved.map(|()| state)
-    }
-
-    /// The profile was moved, and then the runner ended: the record follows.
-    pub(crate) async fn close_as_committed(mut self) -> Result<SwitchState, SwitchError> {
-        self.record.number =
-            self.machine.profile.current().map_err(SwitchError::io("the profile"))?.map(|committed| committed.number);
-        self.enter(SwitchState::Committed);
+        // While the record does not say how it ended, the dead-man stays armed.
         self.save()?;
-        let payload =
-            json!({ "switch": self.record.id, "generation": self.record.target, "number": self.record.number });
-        note(&self.ledger, "switch.committed", &self.record.actor, payload).await;
         self.finish().await;
-        Ok(SwitchState::Committed)
+        Ok(state)
     }
 
     /// What is not as it was before, in words; empty: everything is.
-    async fn way_back(&self) -> Vec<String> {
-        let (target, base) = match (self.target(), self.base()) {
-            (Ok(target), Ok(base)) => (target, base),
-            (Err(error), _) | (_, Err(error)) => return vec![error.to_string()],
-        };
-        let mut problems = Vec::new();
-        match self.move_units(Some(&target), base.as_ref()).await {
-            Ok(report) => problems.extend(report.failures.iter().map(|f| format!("{}: {}", f.unit, f.reason))),
-            Err(error) => return vec![error.to_string()],
-        }
-        match self.newly_failed().await {
-            Ok(None) => {}
-            Ok(Some(words)) => problems.push(words),
-            Err(error) => problems.push(error.to_string()),
-        }
+    async fn way_back(&self) -> Result<Vec<String>, SwitchError> {
+        let (target, base) = (self.target()?, self.base()?);
+        let report = self.move_units(Some(&target), base.as_ref()).await?;
+        let mut problems: Vec<String> = report.failures.iter().map(|f| format!("{}: {}", f.unit, f.reason)).collect();
+        problems.extend(self.newly_failed().await?);
         if let Some(base) = &base {
             problems.extend(self.old_gates(base, &target).await);
         }
-        problems
+        Ok(problems)
     }
 
     /// Asks the old generation's gates of what was changed, until each has passed once.
@@ -140,11 +125,7 @@ pub async fn deadman(machine: Machine, id: &str) -> Result<SwitchState, SwitchEr
     if runner.record.state.is_final() {
         return Ok(runner.record.state);
     }
-    let committed = runner.machine.profile.current().map_err(SwitchError::io("the profile"))?;
-    if runner.record.state == SwitchState::Probation
-        && committed.is_some_and(|c| c.path.as_str() == runner.record.target)
-        && runner.record.base.as_deref() != Some(runner.record.target.as_str())
-    {
+    if runner.is_in_profile()? {
         return runner.close_as_committed().await;
     }
     runner.roll_back("its runner did not come to an end in time (dead-man)".to_owned()).await

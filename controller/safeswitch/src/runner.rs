@@ -72,8 +72,12 @@ impl Runner {
             return Ok(self.record.state);
         }
         if self.record.state == SwitchState::RollingBack {
+            self.record.resumes += 1;
             let reason = self.record.failure.clone().unwrap_or_default();
             return self.roll_back(reason).await;
+        }
+        if self.is_in_profile()? {
+            return self.close_as_committed().await;
         }
         if self.record.state != SwitchState::Pending {
             self.record.resumes += 1;
@@ -88,6 +92,8 @@ impl Runner {
         match outcome {
             Outcome::Commit => match self.commit().await {
                 Ok(()) => Ok(SwitchState::Committed),
+                // It is committed, whatever else went wrong: the next runner writes it down.
+                Err(error) if self.is_in_profile()? => Err(error),
                 Err(error) => self.roll_back(format!("it could not be committed: {error}")).await,
             },
             Outcome::RollBack(reason) => self.roll_back(reason).await,
@@ -180,18 +186,29 @@ impl Runner {
         let states = self.manager.snapshot().await?;
         let plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
         let timeout = self.record.activation_timeout.as_std();
-        activate(&self.manager, plan, timeout, async || {
+        let report = activate(&self.manager, plan, timeout, async || {
             self.machine.set_active(to).map_err(SwitchError::io("the link to the active generation"))
         })
-        .await
+        .await?;
+        // A unit that failed while it was stopped, or had failed before, stays known to systemd for that alone.
+        let states = self.manager.snapshot().await?;
+        for unit in old.files.keys().filter(|unit| !new.files.contains_key(*unit)) {
+            if states.active(unit) == ActiveState::Failed {
+                self.manager.reset_failed(unit).await?;
+            }
+        }
+        Ok(report)
     }
 
     async fn probation(&mut self, base: Option<&StorePath>, target: &StorePath) -> Result<Outcome, SwitchError> {
         if self.record.ttl.is_zero() {
-            return Ok(match self.newly_failed().await? {
-                Some(words) => Outcome::RollBack(words),
-                None => Outcome::Commit,
-            });
+            if let Some(words) = self.newly_failed().await? {
+                return Ok(Outcome::RollBack(words));
+            }
+            // A runner that ends while it commits has come this far.
+            self.enter(SwitchState::Probation);
+            self.save()?;
+            return Ok(Outcome::Commit);
         }
         let gates = changed_gates(target, base)?;
         self.record.gates = gates.iter().map(unanswered).collect();
@@ -312,20 +329,41 @@ impl Runner {
     async fn commit(&mut self) -> Result<(), SwitchError> {
         let target = self.target()?;
         let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
+        // A power cut after the commit has to find the files of the generation, and not only their names.
+        let store = std::fs::File::open("/nix/store").map_err(SwitchError::io("the Nix store"))?;
+        rustix::fs::syncfs(&store).map_err(|e| SwitchError::io("the Nix store")(e.into()))?;
         let number = match self.record.purpose {
             SwitchPurpose::Apply => self.machine.profile.commit(&target),
             SwitchPurpose::Rollback => self.machine.profile.go_back(&target),
         };
         let number = number.map_err(SwitchError::io("the profile"))?;
+        self.committed_as(number).await
+    }
+
+    /// True when the profile was moved to the target of a switch on probation: it is committed, and its record is not.
+    pub(crate) fn is_in_profile(&self) -> Result<bool, SwitchError> {
+        let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
+        Ok(self.record.state == SwitchState::Probation
+            && current.is_some_and(|c| c.path.as_str() == self.record.target)
+            && self.record.base.as_deref() != Some(self.record.target.as_str()))
+    }
+
+    /// The profile was moved, and then the runner ended: the record follows.
+    pub(crate) async fn close_as_committed(mut self) -> Result<SwitchState, SwitchError> {
+        let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
+        let number = current.map(|committed| committed.number);
+        self.committed_as(number.unwrap_or_default()).await.map(|()| SwitchState::Committed)
+    }
+
+    async fn committed_as(&mut self, number: u64) -> Result<(), SwitchError> {
         self.record.number = Some(number);
         self.record.probation_until = None;
+        let _ = self.machine.quarantine().remove(&self.record.target);
         if self.record.purpose == SwitchPurpose::Rollback
             && let Some(left) = self.record.base.clone()
         {
             // Otherwise the documents, which still wish it, would bring it back at once.
             self.quarantine(left, "somebody went back from it".to_owned());
-        } else {
-            let _ = self.machine.quarantine().remove(&self.record.target);
         }
         self.enter(SwitchState::Committed);
         self.save()?;

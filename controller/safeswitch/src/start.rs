@@ -96,11 +96,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
     };
     journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
     drop(lock);
-    let command = vec![machine.program("osmoda-switch"), "run".to_owned(), id.clone()];
-    let mut runner = TransientService::new(format!("osModa switch {}", short_id(&id)), command);
-    runner.restart_after = Some(StdDuration::from_millis(200));
-    runner.stop_timeout = StdDuration::from_secs(10);
-    if let Err(error) = manager.start_transient(&runner_unit(&id), &runner).await {
+    if let Err(error) = manager.start_transient(&runner_unit(&id), &runner(machine, &id)).await {
         record.failure = Some(format!("its runner could not be started: {error}"));
         record.state = SwitchState::RolledBack;
         record.history.push(Transition { state: SwitchState::RolledBack, at: osmoda_schemas::now() });
@@ -108,6 +104,40 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         return Err(SwitchError::from(error).into());
     }
     Ok(id)
+}
+
+/// Starts the runner of a switch again that has none, and no dead-man that would see to it: it was killed between the
+/// record and the runner, or ended too often. Does nothing when there is no such switch.
+///
+/// # Errors
+/// When the records or systemd cannot be asked.
+pub async fn resume(machine: &Machine, manager: &Manager) -> Result<(), StartError> {
+    let open = machine.journal().in_flight().map_err(SwitchError::io("the records of switches"))?;
+    let Some(record) = open.first().filter(|record| record.boot == boot_id()) else { return Ok(()) };
+    // Whoever is about to start it gets the time for that.
+    let began = record.since().unwrap_or_default();
+    if osmoda_schemas::now().duration_since(began) < jiff::SignedDuration::from_secs(10) {
+        return Ok(());
+    }
+    let deadman = deadman_name(&record.id);
+    for unit in [runner_unit(&record.id), format!("{deadman}.timer"), format!("{deadman}.service")] {
+        if manager.status(&unit).await.map_err(SwitchError::from)?.active.is_up() {
+            return Ok(());
+        }
+    }
+    tracing::warn!(switch = record.id, "nobody sees to this switch: starting its runner again");
+    let unit = runner_unit(&record.id);
+    manager.reset_failed(&unit).await.map_err(SwitchError::from)?;
+    manager.start_transient(&unit, &runner(machine, &record.id)).await.map_err(|e| SwitchError::from(e).into())
+}
+
+/// The service that carries a switch out.
+fn runner(machine: &Machine, id: &str) -> TransientService {
+    let command = vec![machine.program("osmoda-switch"), "run".to_owned(), id.to_owned()];
+    let mut runner = TransientService::new(format!("osModa switch {}", short_id(id)), command);
+    runner.restart_after = Some(StdDuration::from_millis(200));
+    runner.stop_timeout = StdDuration::from_secs(10);
+    runner
 }
 
 /// Decides a switch early. The runner takes it in when it can; the record shows what came of it.

@@ -27,6 +27,9 @@ pub struct Manager {
     in_flight: Arc<Semaphore>,
 }
 
+/// The least time that a job gets.
+const LEAST: Duration = Duration::from_secs(1);
+
 /// Jobs in flight at a time; a large generation has thousands of units. The bus lets a connection wait for 128 answers
 /// (dbus-daemon(1), `max_replies_per_connection`). And systemd adds a match rule to its own connection for the client of
 /// each job, and loses that connection when it has more than 512 (`max_match_rules_per_connection`).
@@ -118,8 +121,6 @@ impl Manager {
             let mut owners = systemd.inner().receive_owner_changed().await.map_err(SystemdError::Bus)?;
             let again = systemd.clone();
             tokio::spawn(async move {
-                // The first item is the owner that is there.
-                owners.next().await;
                 while let Some(owner) = owners.next().await {
                     if owner.is_some() {
                         let subscribed = again.subscribe().await;
@@ -195,10 +196,11 @@ impl Manager {
         timeout: Duration,
     ) -> Result<JobResult, SystemdError> {
         let began = Instant::now();
-        let _permit = deadline(what, timeout, self.in_flight.acquire()).await?;
+        // Whoever is in flight ends in time. A unit is asked for certain, however long the others took.
+        let _permit = self.in_flight.acquire().await;
         let submission = self.jobs.submission();
         let job = self.call(what, submit).await?;
-        let left = timeout.saturating_sub(began.elapsed());
+        let left = timeout.saturating_sub(began.elapsed()).max(LEAST);
         let result = deadline(what, left, submission.accepted(&job)).await;
         if result.is_err() {
             self.jobs.give_up(&job);

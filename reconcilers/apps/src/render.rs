@@ -78,7 +78,7 @@ fn render(reference: &ObjectRef, app: &App) -> Result<Fragment, RenderError> {
         resources: &app.resources,
     };
     fragment.warnings = program.write(&mut unit);
-    fragment.units.insert(unit_name.clone(), unit.finish());
+    fragment.units.insert(unit_name.clone(), unit.finish()?);
     fragment.wants.push(("multi-user.target".to_owned(), unit_name.clone()));
     fragment.gates = gates(reference, app, &unit_name);
     Ok(fragment)

@@ -35,7 +35,7 @@ impl Reconciler for McpServers {
             let probe = Probe::Tcp(TcpProbe { host: "127.0.0.1".to_owned(), port: http.port });
             fragment.gates.push(Gate { object: reference.clone(), name: "tcp".to_owned(), check: check(probe) });
             let unit = primary_unit(&reference).expect("an MCP server has a unit");
-            let (text, warnings) = service(&reference, server, http.port);
+            let (text, warnings) = service(&reference, server, http.port)?;
             fragment.units.insert(unit.clone(), text);
             fragment.warnings = warnings;
             fragment.wants.push(("multi-user.target".to_owned(), unit));
@@ -44,7 +44,7 @@ impl Reconciler for McpServers {
     }
 }
 
-fn service(reference: &ObjectRef, server: &McpServer, port: u16) -> (String, Vec<String>) {
+fn service(reference: &ObjectRef, server: &McpServer, port: u16) -> Result<(String, Vec<String>), RenderError> {
     let mut unit = UnitText::default();
     let description = server.description.as_deref().unwrap_or(reference.name.as_str());
     unit.section("Unit").set("Description", literal(&format!("MCP server: {description}")));
@@ -69,7 +69,7 @@ fn service(reference: &ObjectRef, server: &McpServer, port: u16) -> (String, Vec
         resources: &server.resources,
     };
     let warnings = program.write(&mut unit);
-    (unit.finish(), warnings)
+    Ok((unit.finish()?, warnings))
 }
 
 fn check(probe: Probe) -> HealthCheck {

@@ -51,7 +51,7 @@ impl Reconciler for Routines {
         let slice = Slice { name: reference.name.clone(), spec: Routine::clone(routine) };
         let slice = osmoda_schemas::canonical_json(&slice).into_bytes();
         fragment.etc.insert(format!("{FOLDER}/{}.json", reference.name), slice);
-        let (text, warnings) = service(&reference, routine);
+        let (text, warnings) = service(&reference, routine)?;
         fragment.units.insert(unit, text);
         fragment.warnings = warnings;
         if let Some(text) = timer(&reference, routine)? {
@@ -69,7 +69,7 @@ fn description(reference: &ObjectRef, routine: &Routine) -> String {
     literal(routine.description.as_deref().unwrap_or(reference.name.as_str()))
 }
 
-fn service(reference: &ObjectRef, routine: &Routine) -> (String, Vec<String>) {
+fn service(reference: &ObjectRef, routine: &Routine) -> Result<(String, Vec<String>), RenderError> {
     let mut unit = UnitText::default();
     unit.section("Unit").set("Description", format!("Routine: {}", description(reference, routine)));
     unit.set("After", "network.target osmoda-boot.service");
@@ -113,7 +113,7 @@ fn service(reference: &ObjectRef, routine: &Routine) -> (String, Vec<String>) {
             Vec::new()
         }
     };
-    (unit.finish(), warnings)
+    Ok((unit.finish()?, warnings))
 }
 
 /// Time belongs to systemd (systemd.timer(5)): it keeps it across restarts of ours and reboots of the machine.
@@ -144,7 +144,7 @@ fn timer(reference: &ObjectRef, routine: &Routine) -> Result<Option<String>, Ren
     if !jitter.is_zero() {
         unit.set("RandomizedDelaySec", milliseconds(jitter));
     }
-    Ok(Some(unit.finish()))
+    unit.finish().map(Some)
 }
 
 fn milliseconds(duration: Duration) -> String {

@@ -78,8 +78,11 @@ fn check_app(c: &mut Checker, app: &App, metadata: &Metadata, backend: Backend) 
     for name in app.files.keys() {
         c.relative_path(&format!("spec.files[\"{name}\"]"), name);
     }
-    if let Some(path) = app.working_directory.as_deref().filter(|p| !p.starts_with("${")) {
-        c.absolute_path("spec.workingDirectory", path);
+    if let Some(path) = app.working_directory.as_deref() {
+        // A placeholder stands for a plain absolute path.
+        let after = path.strip_prefix("${").and_then(|rest| rest.split_once('}'));
+        let path = after.map_or_else(|| path.to_owned(), |(_, rest)| format!("/placeholder{rest}"));
+        c.absolute_path("spec.workingDirectory", &path);
     }
     for (name, port) in &app.ports {
         let field = format!("spec.ports.{name}");
@@ -238,6 +241,9 @@ fn check_routine(c: &mut Checker, routine: &Routine, metadata: &Metadata) {
 }
 
 fn check_mcp_server(c: &mut Checker, server: &McpServer, metadata: &Metadata, backend: Backend) {
+    if let Some(text) = &server.description {
+        c.line("spec.description", text);
+    }
     package(c, server.package.as_deref(), backend);
     c.command("spec.command", &server.command, server.package.is_some());
     environment(c, &server.environment, metadata);

@@ -13,13 +13,13 @@ impl Checker {
         self.violations.push(Violation::new(rule, field, detail, hint));
     }
 
-    /// Text that goes into a unit file: one line, no control characters, no NUL.
+    /// Text that goes into a unit file: one line that ends there, no control characters, no NUL.
     pub fn line(&mut self, field: &str, text: &str) {
-        if text.chars().any(|c| c.is_control() && c != '\t') {
+        if text.chars().any(|c| c.is_control() && c != '\t') || text.ends_with('\\') {
             self.add(
                 "control-character",
                 field,
-                "there is a control character in it",
+                "there is a control character in it, or a backslash at its end",
                 "keep it on one line of plain text",
             );
         }
@@ -38,11 +38,11 @@ impl Checker {
                 "start with `/` and leave out `.`, `..` and double slashes",
             );
         }
-        if path.contains([':', ' ']) {
+        if path.contains([':', ' ', '\t', '\\', '"', '\'']) {
             self.add(
                 "absolute-path",
                 field,
-                format!("`{path}` contains a colon or a space"),
+                format!("`{path}` contains a colon, a space, a quote or a backslash"),
                 "systemd cannot take such paths in lists; use another name",
             );
         }

@@ -1,9 +1,14 @@
 //! The text of a unit file (systemd.syntax(7)): sections, keys, and values that mean what they say.
 
+use crate::fragment::RenderError;
+
 /// A unit file in the making. Keys stay in the order in which they were added.
+///
+/// It is the last gate before systemd: a value that would end its line, or go on in the next one, spoils the whole unit.
 #[derive(Clone, Debug, Default)]
 pub struct UnitText {
     text: String,
+    spoilt: Option<String>,
 }
 
 impl UnitText {
@@ -18,9 +23,13 @@ impl UnitText {
 
     /// Adds a setting whose value is written in systemd's own syntax already.
     pub fn set(&mut self, key: &str, value: impl AsRef<str>) -> &mut Self {
+        let value = value.as_ref();
+        if value.chars().any(|c| c.is_control() && c != '\t') || value.ends_with('\\') {
+            self.spoilt.get_or_insert_with(|| key.to_owned());
+        }
         self.text.push_str(key);
         self.text.push('=');
-        self.text.push_str(value.as_ref());
+        self.text.push_str(value);
         self.text.push('\n');
         self
     }
@@ -34,9 +43,17 @@ impl UnitText {
     }
 
     /// The text.
-    #[must_use]
-    pub fn finish(self) -> String {
-        self.text
+    ///
+    /// # Errors
+    /// When a value holds a control character or ends with a backslash.
+    pub fn finish(self) -> Result<String, RenderError> {
+        match self.spoilt {
+            None => Ok(self.text),
+            Some(key) => Err(RenderError::Field {
+                field: "spec".to_owned(),
+                reason: format!("what is written to `{key}=` has a control character in it, or a backslash at its end"),
+            }),
+        }
     }
 }
 
@@ -90,6 +107,16 @@ pub fn command_line(words: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_stays_on_its_line() {
+        for value in ["x\nExecStartPre=+/bin/sh", "x\r", "x\\", "\u{85}x"] {
+            let mut unit = UnitText::default();
+            unit.section("Unit").set("Description", value).set("After", "a.service");
+            let error = unit.finish().unwrap_err().to_string();
+            assert!(error.contains("`Description=`"), "{value:?}: {error}");
+        }
+    }
 
     #[test]
     fn words_are_quoted_only_when_they_need_it() {
