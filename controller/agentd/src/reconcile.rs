@@ -32,6 +32,8 @@ pub enum Key {
 }
 
 /// Waits after a failed step.
+/// Time between two looks at a switch that goes on; its record tells of every step, so that this is only the net below.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const RETRY: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) };
 /// Burst of signals of one unit that are looked at together.
 const SETTLE: Duration = Duration::from_millis(5);
@@ -119,7 +121,7 @@ impl Loop {
     async fn converge(&self, controller: &mut Controller) -> Result<(), crate::step_error::StepError> {
         match controller.converge(None).await?.1 {
             // Its record is followed; this is only the net below that.
-            Step::Switching(_) => self.queue.add(Key::Switch, "switch goes on", Duration::from_secs(30)),
+            Step::Switching(_) => self.queue.add(Key::Switch, "switch goes on", LOOK_AGAIN),
             Step::Settled => {}
         }
         Ok(())
@@ -157,7 +159,7 @@ impl Loop {
     ) -> Result<(), crate::step_error::StepError> {
         let ended = controller.look_at_switch()?;
         if ended.is_none() && controller.in_flight()?.is_some() {
-            self.queue.add(Key::Switch, "switch goes on", Duration::from_secs(30));
+            self.queue.add(Key::Switch, "switch goes on", LOOK_AGAIN);
             return controller.see_to_switch().await;
         }
         // Edits that came during the switch are looked at now, all together.

@@ -10,6 +10,7 @@ mod inside;
 mod quick;
 pub mod routines;
 pub mod sandbox;
+mod stuck;
 pub mod switch;
 
 use anyhow::Result;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Case> {
     let suites = [
         documents::cases(),
         switch::cases(),
+        stuck::cases(),
         faults::cases(),
         sandbox::cases(),
         routines::cases(),
