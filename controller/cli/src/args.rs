@@ -77,7 +77,9 @@ pub enum Command {
     /// Show exactly what an apply would do: objects, fields, units, store paths.
     ///
     /// Exit status: 0 nothing would change, 1 something would, 2 an error.
-    #[command(after_help = "Examples:\n  osmoda diff\n  osmoda diff -f web.yaml\n  osmoda diff -o json | jq -r .id")]
+    #[command(
+        after_help = "Examples:\n  osmoda diff\n  osmoda diff -f web.yaml\n  osmoda diff -o json | jq -r .plan.id"
+    )]
     Diff(Diff),
     /// Make the documents real through SafeSwitch.
     ///
@@ -128,6 +130,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  osmoda logs App/web\n  osmoda logs App/web --follow")]
     Logs(Logs),
     /// List generations.
+    #[command(after_help = "Example:\n  osmoda generations -o json")]
     Generations,
     /// Switch back to the generation before, or to generation N.
     ///
@@ -142,7 +145,7 @@ pub enum Command {
     },
     /// Remove old generations and what only they need.
     #[command(
-        after_help = "Example:\n  osmoda gc --keep 10\n\nThe active, the booted, the last good generation and those in flight are never removed."
+        after_help = "Example:\n  osmoda gc --keep 10\n\nThe active generation, the boot default and those of a switch in flight are never removed."
     )]
     Gc {
         /// How many of the newest generations to keep.
@@ -150,14 +153,19 @@ pub enum Command {
         keep: u32,
     },
     /// Show the switches of the past.
+    #[command(after_help = "Example:\n  osmoda history --limit 5")]
     History {
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
     /// Show how osModa is: the loop, what is in flight, what is held, what is degraded.
+    #[command(after_help = "Examples:\n  osmoda status\n  osmoda status -o json | jq -r .state")]
     Status,
     /// Look for what keeps osModa from working, and say what to do.
+    ///
+    /// Exit status: 0 nothing was found, 1 something was.
+    #[command(after_help = "Example:\n  osmoda doctor")]
     Doctor,
     /// Work with the ledger.
     #[command(subcommand)]
@@ -295,6 +303,9 @@ pub enum LedgerCommand {
     /// Prove that no event was changed, removed or added behind osModa's back.
     ///
     /// Exit status: 0 it is whole, 1 it is not, 2 it cannot be read.
+    #[command(
+        after_help = "Examples:\n  osmoda ledger verify\n  osmoda ledger verify /mnt/copy --key ~/checkpoint.pub"
+    )]
     Verify {
         /// The ledger's folder. Default: the machine's.
         folder: Option<PathBuf>,

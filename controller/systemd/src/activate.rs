@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ActivationPlan, ActiveState, JobResult, Manager, Step, SystemdError, Verb, transient::KILL};
 
+/// Longest wait for the end of what was killed.
+const KILLED: Duration = Duration::from_secs(10);
 /// Longest wait for a single daemon-reload.
 const RELOAD: Duration = Duration::from_secs(90);
 
@@ -57,7 +59,11 @@ pub async fn activate<E: From<SystemdError>>(
             Err(SystemdError::Timeout { .. }) => {
                 // systemd would wait for TimeoutStopSec, or for ever; an activation does not.
                 manager.kill(&unit, KILL).await?;
-                report.killed.push(unit);
+                match manager.run_job(Verb::Stop, &unit, KILLED).await {
+                    Ok(_) => report.killed.push(unit),
+                    Err(error) if error.is_no_such_unit() => report.killed.push(unit),
+                    Err(error) => report.failures.push(UnitFailure { unit, reason: error.to_string() }),
+                }
             }
             Err(error) => return Err(error.into()),
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zbus::fdo;
+
 /// Why systemd did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemdError {
@@ -42,6 +44,22 @@ impl SystemdError {
         match error {
             zbus::Error::MethodError(name, message, _) => {
                 Self::Refused { what: what.into(), name: name.to_string(), message: message.unwrap_or_default() }
+            }
+            // Errors of the bus's own names come as these; some of them say that there was nobody to answer.
+            zbus::Error::FDO(error)
+                if !matches!(
+                    *error,
+                    fdo::Error::ZBus(_)
+                        | fdo::Error::NoReply(_)
+                        | fdo::Error::Disconnected(_)
+                        | fdo::Error::ServiceUnknown(_)
+                        | fdo::Error::NameHasNoOwner(_)
+                        | fdo::Error::NoServer(_)
+                ) =>
+            {
+                let text = error.to_string();
+                let (name, message) = text.split_once(": ").unwrap_or((&text, ""));
+                Self::Refused { what: what.into(), name: name.to_owned(), message: message.to_owned() }
             }
             other => Self::Bus(other),
         }

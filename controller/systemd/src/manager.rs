@@ -240,6 +240,11 @@ impl Manager {
             Err(error) if error.is_no_such_unit() => Ok(()),
             // No process left to kill.
             Err(SystemdError::Refused { name, .. }) if name.ends_with("NoSuchProcess") => Ok(()),
+            // It has killed those it could, and not found the others; whether the unit ends tells the rest.
+            Err(SystemdError::Refused { name, message, .. }) if name.ends_with("IOError") => {
+                tracing::warn!(unit, "{message}");
+                Ok(())
+            }
             other => other,
         }
     }
