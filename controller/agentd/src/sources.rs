@@ -139,7 +139,12 @@ impl Sources {
 
     /// Looks at everything.
     pub fn scan_all(&mut self) -> Scan {
-        let mut scan = Scan::default();
+        self.scan_roots(Scan::default())
+    }
+
+    /// Looks at everything, and adds what changed to what was found before.
+    fn scan_roots(&mut self, before: Scan) -> Scan {
+        let mut scan = Scan { changes: before.changes, ..Scan::default() };
         let mut present = BTreeSet::new();
         for path in self.roots.clone() {
             let scanned = Folder::open(&path).and_then(|root| {
@@ -170,7 +175,8 @@ impl Sources {
             Scan { roots: self.roots.iter().filter_map(|r| Folder::open(r).ok()).collect(), ..Scan::default() };
         for path in paths {
             if self.roots.iter().any(|root| path.starts_with(root)) && !self.scan_path(path, &mut scan) {
-                return self.scan_all();
+                // What was found already is not found again.
+                return self.scan_roots(scan);
             }
         }
         scan

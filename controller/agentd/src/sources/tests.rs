@@ -181,3 +181,21 @@ fn what_went_away_since_it_was_found_is_found_gone_by_the_next_scan() {
     assert!(scan.read(&path, scan.changes[&path]).is_none());
     assert_eq!(sources.scan_all().changes[&path], Found::Gone);
 }
+
+#[test]
+fn what_was_found_before_a_new_folder_is_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (edited, deleted, folder) = (dir.path().join("a.yaml"), dir.path().join("b.yaml"), dir.path().join("c"));
+    fs::write(&edited, "a").unwrap();
+    fs::write(&deleted, "b").unwrap();
+    let mut sources = Sources::new(vec![dir.path().to_owned()], []);
+    sources.scan_all();
+    fs::write(&edited, "aa").unwrap();
+    fs::remove_file(&deleted).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("d.yaml"), "d").unwrap();
+    let scan = sources.scan_paths(&BTreeSet::from([edited.clone(), deleted.clone(), folder.clone()]));
+    assert_eq!(names(&scan), ["a.yaml", "b.yaml", "d.yaml"]);
+    assert_eq!(text(&scan, &edited), "aa");
+    assert_eq!(scan.changes[&deleted], Found::Gone);
+}
