@@ -14,8 +14,10 @@ use std::{
 use osmoda_schemas::{object::Author, problem::Problem};
 use rustix::fs::FileType;
 
-use self::folder::{Folder, start_of};
+use self::folder::{Folder, start_of, unreadable};
 
+/// What the paths of files whose names are not UTF-8 end in, as far as anybody else knows them. No document's does.
+const MISNAMED: &str = " (not UTF-8)";
 /// Folders nested deeper than this are not looked into.
 const MAX_DEPTH: usize = 16;
 
@@ -46,6 +48,8 @@ impl Fingerprint {
 pub enum Found {
     /// It is there, and this is its owner.
     There(Author),
+    /// So it is, but its name is not UTF-8.
+    Misnamed(Author),
     /// It is gone.
     Gone,
 }
@@ -74,7 +78,7 @@ pub enum Content {
 /// What a scan found.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Files that changed since the last scan.
+    /// Files that changed since the last scan; their paths are UTF-8.
     pub changes: BTreeMap<PathBuf, Found>,
     /// Folders that could not be read in whole: nothing below them counts as gone.
     pub problems: Vec<Problem>,
@@ -89,7 +93,15 @@ impl Scan {
     /// there is memory for. None when it went away since it was found: the next scan finds that.
     #[must_use]
     pub fn read(&self, path: &Path, found: Found) -> Option<Content> {
-        let Found::There(author) = found else { return Some(Content::Gone) };
+        let author = match found {
+            Found::There(author) => author,
+            Found::Misnamed(author) => {
+                let path = Path::new(path.to_str().and_then(|p| p.strip_suffix(MISNAMED))?);
+                let problem = unreadable(path, "its name is not UTF-8").hint("give it another name");
+                return Some(Content::Unreadable { author, problem: Box::new(problem) });
+            }
+            Found::Gone => return Some(Content::Gone),
+        };
         let (root, below) = self.place(path)?;
         match root.read(below) {
             Ok(None) => None,
@@ -164,7 +176,7 @@ impl Sources {
             |path: &&PathBuf| !present.contains(*path) && !scan.blind.iter().any(|folder| path.starts_with(folder));
         for path in self.seen.keys().filter(gone).cloned().collect::<Vec<_>>() {
             self.seen.remove(&path);
-            scan.changes.insert(path, Found::Gone);
+            scan.changes.insert(key(&path), Found::Gone);
         }
         scan
     }
@@ -199,7 +211,7 @@ impl Sources {
             Ok(Some(_)) => {}
             Ok(None) => {
                 if self.seen.remove(path).is_some() {
-                    scan.changes.insert(path.to_owned(), Found::Gone);
+                    scan.changes.insert(key(path), Found::Gone);
                 }
             }
             Err(error) => scan.cannot_read(path, &error),
@@ -253,8 +265,19 @@ impl Sources {
         let fingerprint = Fingerprint::of(meta);
         if self.seen.get(path) != Some(&fingerprint) {
             self.seen.insert(path.to_owned(), fingerprint);
-            scan.changes.insert(path.to_owned(), Found::There(Author { uid: meta.uid() }));
+            let author = Author { uid: meta.uid() };
+            let found = if path.to_str().is_some() { Found::There(author) } else { Found::Misnamed(author) };
+            scan.changes.insert(key(path), found);
         }
+    }
+}
+
+/// What a file is called from here on. Paths end up in JSON and in terminals, and those are UTF-8. A file whose name is
+/// not must not be taken for another one whose name looks the same.
+fn key(path: &Path) -> PathBuf {
+    match path.to_str() {
+        Some(_) => path.to_owned(),
+        None => PathBuf::from(path.to_string_lossy().into_owned() + MISNAMED),
     }
 }
 

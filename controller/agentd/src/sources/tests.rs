@@ -199,3 +199,39 @@ fn what_was_found_before_a_new_folder_is_not_lost() {
     assert_eq!(text(&scan, &edited), "aa");
     assert_eq!(scan.changes[&deleted], Found::Gone);
 }
+
+#[test]
+fn a_name_that_is_not_utf8_is_a_problem_and_goes_no_further() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join(OsStr::from_bytes(b"team-\xff"));
+    let (bad, inner) = (dir.path().join(OsStr::from_bytes(b"a\xff.yaml")), folder.join("b.yaml"));
+    // It looks the same, but is another file.
+    let twin = dir.path().join("a\u{fffd}.yaml");
+    fs::create_dir(&folder).unwrap();
+    for path in [&bad, &inner, &twin] {
+        fs::write(path, "a").unwrap();
+    }
+    let mut sources = Sources::new(vec![dir.path().to_owned()], []);
+    let scan = sources.scan_all();
+    assert_eq!(scan.changes.len(), 3);
+    assert_eq!(text(&scan, &twin), "a");
+    for path in scan.changes.keys().filter(|path| **path != twin) {
+        let problem = problem(&scan, path);
+        assert_eq!(problem.code, "unreadable-file");
+        // What serde refuses would end in a panic.
+        serde_json::to_string(&problem).unwrap();
+        serde_json::to_string(path).unwrap();
+    }
+    fs::remove_file(&bad).unwrap();
+    let scan = sources.scan_paths(&BTreeSet::from([bad]));
+    assert_eq!(scan.changes.into_iter().collect::<Vec<_>>(), [(key_of(&twin), Found::Gone)]);
+    fs::remove_dir_all(&folder).unwrap();
+    let scan = sources.scan_all();
+    assert_eq!(scan.changes.len(), 1);
+    assert!(scan.changes.keys().all(|path| path.to_str().is_some() && *path != twin));
+}
+
+fn key_of(twin: &Path) -> PathBuf {
+    PathBuf::from(format!("{}{MISNAMED}", twin.display()))
+}
