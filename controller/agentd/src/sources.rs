@@ -159,18 +159,19 @@ impl Sources {
         let mut scan = Scan { changes: before.changes, ..Scan::default() };
         let mut present = BTreeSet::new();
         for path in self.roots.clone() {
-            let scanned = Folder::open(&path).and_then(|root| {
-                self.scan_folder(&root, 0, &mut scan, &mut present)?;
-                Ok(root)
-            });
-            match scanned {
-                Ok(root) => {
-                    self.existed.insert(path);
-                    scan.roots.push(root);
+            let root = match Folder::open(&path) {
+                Ok(root) => root,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.existed.contains(&path) => continue,
+                Err(error) => {
+                    scan.cannot_read(&path, &error);
+                    continue;
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.existed.contains(&path) => {}
-                Err(error) => scan.cannot_read(&path, &error),
+            };
+            if let Err(error) = self.scan_folder(&root, 0, &mut scan, &mut present) {
+                scan.cannot_read(&path, &error);
             }
+            scan.roots.push(root);
+            self.existed.insert(path);
         }
         let gone =
             |path: &&PathBuf| !present.contains(*path) && !scan.blind.iter().any(|folder| path.starts_with(folder));
