@@ -1,9 +1,6 @@
 //! The controller's state, and the steps of a change: admit, plan, build, switch.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use osmoda_generation::{
     assemble::{Generation, Rendered, assemble},
@@ -26,11 +23,11 @@ use serde_json::json;
 
 use crate::{
     ingest::Judge,
-    sources::{Scan, Sources},
+    sources::Sources,
     status::StatusBook,
     step_error::StepError,
     store::Store,
-    world::{FileEntry, MassDelete, Update, World},
+    world::{MassDelete, Update, World},
 };
 
 /// Name of the root that keeps what is being built.
@@ -162,15 +159,15 @@ impl Controller {
         let began = std::time::Instant::now();
         let first = self.fresh;
         let everything = paths.is_none() || self.fresh;
-        let scan = match paths {
+        let mut scan = match paths {
             Some(paths) if !self.fresh => self.sources.scan_paths(paths),
             _ => self.sources.scan_all(),
         };
-        let Scan { changes, problems } = scan;
+        let problems = std::mem::take(&mut scan.problems);
         if everything || !problems.is_empty() {
             self.source_problems = problems;
         }
-        let entries = self.read_changes(changes);
+        let entries = self.judge.changes(scan);
         // A folder that cannot be read says nothing about what it held: nothing of it is deleted (invariant 10).
         let guard = (!accept_mass_delete)
             .then_some(MassDelete { share: self.config.mass_delete.share, minimum: self.config.mass_delete.minimum });
@@ -192,29 +189,6 @@ impl Controller {
             self.timings.admit = taken;
         }
         self.save().await
-    }
-
-    /// Reads changed files, on two threads when there are many.
-    fn read_changes(
-        &self,
-        changes: BTreeMap<PathBuf, crate::sources::FileChange>,
-    ) -> Vec<(PathBuf, Option<FileEntry>)> {
-        let rules = &self.judge;
-        let judge = |(path, change): (PathBuf, crate::sources::FileChange)| {
-            let entry = rules.file(&path, change);
-            (path, entry)
-        };
-        if changes.len() < 64 {
-            return changes.into_iter().map(judge).collect();
-        }
-        let mut first: Vec<_> = changes.into_iter().collect();
-        let second = first.split_off(first.len() / 2);
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| second.into_iter().map(judge).collect::<Vec<_>>());
-            let mut entries: Vec<_> = first.into_iter().map(judge).collect();
-            entries.extend(other.join().expect("reading documents does not panic"));
-            entries
-        })
     }
 
     /// What is admitted is recorded, made durable, and said in the status files, in that order.

@@ -8,25 +8,29 @@ use std::{
     time::Duration,
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
 use osmoda_runtime::WorkQueue;
 
 use crate::reconcile::{ChangedPaths, Key};
 
-/// Follows the folders of documents. A folder that is not there yet, or comes back, is seen by its parent.
+/// Follows the folders of documents. A folder that is not there yet, or comes back, is seen by its parent. One that cannot
+/// be followed (there are too many folders in it) is looked at by each resync; that it is known late is better than that
+/// nothing is.
 #[derive(Debug)]
-pub struct DocumentFolders {
-    watcher: RecommendedWatcher,
+pub struct DocumentFolders<W = RecommendedWatcher> {
+    watcher: W,
     roots: Vec<PathBuf>,
     /// What is followed under each root's name: a folder that was replaced is another one.
     followed: BTreeMap<PathBuf, (u64, u64)>,
+    /// What cannot be followed, or only in part.
+    failed: BTreeSet<PathBuf>,
 }
 
 impl DocumentFolders {
     /// Follows these folders.
     ///
     /// # Errors
-    /// When inotify has no room left (fs.inotify.max_user_watches).
+    /// When there is no inotify to be had (fs.inotify.max_user_instances).
     pub fn new(
         roots: &[PathBuf],
         changed: ChangedPaths,
@@ -34,7 +38,7 @@ impl DocumentFolders {
         debounce: Duration,
     ) -> notify::Result<Self> {
         let own: Vec<PathBuf> = roots.to_vec();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let handler = move |event: notify::Result<notify::Event>| {
             let mut set = changed.lock().unwrap_or_else(PoisonError::into_inner);
             match event {
                 Ok(event) if !is_news(event.kind) => return,
@@ -57,21 +61,27 @@ impl DocumentFolders {
             }
             drop(set);
             queue.add(Key::Documents, "file", debounce);
-        })?;
+        };
+        Ok(Self::watched_by(RecommendedWatcher::new(handler, no_links())?, roots))
+    }
+}
+
+impl<W: Watcher> DocumentFolders<W> {
+    fn watched_by(mut watcher: W, roots: &[PathBuf]) -> Self {
         for parent in roots.iter().filter_map(|root| root.parent()).filter(|parent| parent.is_dir()) {
-            watcher.watch(parent, RecursiveMode::NonRecursive)?;
+            if let Err(error) = watcher.watch(parent, RecursiveMode::NonRecursive) {
+                tracing::warn!("{} cannot be followed: {error}", parent.display());
+            }
         }
-        let mut folders = Self { watcher, roots: roots.to_vec(), followed: BTreeMap::new() };
-        folders.follow()?;
-        Ok(folders)
+        let roots = roots.to_vec();
+        let mut folders = Self { watcher, roots, followed: BTreeMap::new(), failed: BTreeSet::new() };
+        folders.follow();
+        folders
     }
 
     /// Follows folders that are new under their names. Returns whether there were any: what happened in them before has
     /// to be looked for.
-    ///
-    /// # Errors
-    /// When inotify has no room left.
-    pub fn follow(&mut self) -> notify::Result<bool> {
+    pub fn follow(&mut self) -> bool {
         let mut news = false;
         for root in &self.roots {
             let inode = root.symlink_metadata().ok().filter(std::fs::Metadata::is_dir).map(|m| (m.dev(), m.ino()));
@@ -82,14 +92,34 @@ impl DocumentFolders {
                 // The kernel may have forgotten it already.
                 let _ = self.watcher.unwatch(root);
             }
-            if let Some(inode) = inode {
-                self.watcher.watch(root, RecursiveMode::Recursive)?;
-                self.followed.insert(root.clone(), inode);
-                news = true;
+            let Some(inode) = inode else { continue };
+            match self.watcher.watch(root, RecursiveMode::Recursive) {
+                Ok(()) => {
+                    self.failed.remove(root);
+                }
+                Err(error) => {
+                    if self.failed.insert(root.clone()) {
+                        let root = root.display();
+                        tracing::warn!("{root} cannot be followed, so each resync looks what changed: {error}");
+                    }
+                }
             }
+            self.followed.insert(root.clone(), inode);
+            news = true;
         }
-        Ok(news)
+        news
     }
+
+    /// As [`Self::follow`], and tries again what could not be followed.
+    pub fn follow_again(&mut self) -> bool {
+        self.followed.retain(|root, _| !self.failed.contains(root));
+        self.follow()
+    }
+}
+
+/// Links are not followed: they may lead anywhere, and documents are not read by way of them.
+fn no_links() -> Config {
+    Config::default().with_follow_symlinks(false)
 }
 
 /// Opening and reading is no news; a file that is still being written is looked at when it is closed.
@@ -101,22 +131,97 @@ fn is_news(kind: EventKind) -> bool {
     }
 }
 
-/// Follows the records of switches.
+/// Follows the records of switches. Where that cannot be done, the loop still looks at a switch from time to time.
 ///
 /// # Errors
-/// When inotify has no room left.
+/// When there is no inotify to be had (fs.inotify.max_user_instances).
 pub fn switches(folder: &Path, queue: WorkQueue<Key>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    let handler = move |event: notify::Result<notify::Event>| {
         let record = |event: &notify::Event| event.paths.iter().any(|p| p.extension().is_some_and(|e| e == "json"));
         if event.as_ref().map_or(true, |event| is_news(event.kind) && record(event)) {
             queue.add(Key::Switch, "record", Duration::ZERO);
         }
-    })?;
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    };
+    let mut watcher = RecommendedWatcher::new(handler, no_links())?;
+    if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+        tracing::warn!("{} cannot be followed: {error}", folder.display());
+    }
     Ok(watcher)
 }
 
 /// A set in which nothing is named yet.
 pub fn nothing_changed() -> ChangedPaths {
     std::sync::Arc::new(std::sync::Mutex::new(Some(BTreeSet::new())))
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::{Error, ErrorKind, EventHandler, WatcherKind};
+
+    use super::*;
+
+    /// A kernel that has no room for watches until it is told.
+    #[derive(Debug, Default)]
+    struct Full {
+        room: bool,
+        watched: Vec<PathBuf>,
+    }
+
+    impl Watcher for Full {
+        fn new<F: EventHandler>(_: F, _: Config) -> notify::Result<Self> {
+            Ok(Self::default())
+        }
+
+        fn watch(&mut self, path: &Path, _: RecursiveMode) -> notify::Result<()> {
+            if !self.room {
+                return Err(Error::new(ErrorKind::MaxFilesWatch));
+            }
+            self.watched.push(path.to_owned());
+            Ok(())
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            Ok(())
+        }
+
+        fn kind() -> WatcherKind {
+            WatcherKind::NullWatcher
+        }
+    }
+
+    #[test]
+    fn too_many_watches_are_left_to_the_resync() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("desired");
+        std::fs::create_dir(&root).unwrap();
+        let mut folders = DocumentFolders::watched_by(Full::default(), std::slice::from_ref(&root));
+        // An edit does not try again, a resync does.
+        assert!(!folders.follow());
+        assert!(folders.follow_again() && folders.failed.contains(&root));
+        folders.watcher.room = true;
+        assert!(folders.follow_again() && folders.failed.is_empty());
+        assert_eq!(folders.watcher.watched, [root]);
+        assert!(!folders.follow_again());
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, other) = (dir.path().join("desired"), dir.path().join("other"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&other, root.join("link")).unwrap();
+        let changed = nothing_changed();
+        let queue = WorkQueue::new();
+        let roots = std::slice::from_ref(&root);
+        let _folders =
+            DocumentFolders::new(roots, std::sync::Arc::clone(&changed), queue.clone(), Duration::ZERO).unwrap();
+        std::fs::write(other.join("a.yaml"), "a").unwrap();
+        std::fs::write(root.join("b.yaml"), "b").unwrap();
+        let named = |path: &Path| changed.lock().unwrap().as_ref().unwrap().contains(path);
+        while !named(&root.join("b.yaml")) {
+            tokio::time::timeout(Duration::from_secs(10), queue.next()).await.expect("the edit is seen");
+        }
+        assert!(!named(&root.join("link/a.yaml")));
+    }
 }

@@ -1,6 +1,6 @@
 //! From a file to what it defines: read, checked against the rules of one object, allowed to its author, rendered once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use osmoda_generation::{fragment::RenderError, plan::Renderers, store_path::references};
 use osmoda_schemas::{
@@ -12,7 +12,7 @@ use osmoda_schemas::{
 };
 
 use crate::{
-    sources::FileChange,
+    sources::{Content, Found, Scan},
     world::{Definition, FileEntry, Refused},
 };
 
@@ -28,16 +28,35 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// What a file says now; none when it is gone.
+    /// What all changed files say now, on two threads when there are many.
     #[must_use]
-    pub fn file(&self, path: &Path, change: FileChange) -> Option<FileEntry> {
-        match change {
-            FileChange::Gone => None,
-            FileChange::Unreadable { author, problem } => {
+    pub fn changes(&self, mut scan: Scan) -> Vec<(PathBuf, Option<FileEntry>)> {
+        let mut first: Vec<_> = std::mem::take(&mut scan.changes).into_iter().collect();
+        let judge = |(path, found): (PathBuf, Found)| {
+            let entry = self.file(&path, scan.read(&path, found)?);
+            Some((path, entry))
+        };
+        if first.len() < 64 {
+            return first.into_iter().filter_map(judge).collect();
+        }
+        let second = first.split_off(first.len() / 2);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| second.into_iter().filter_map(judge).collect::<Vec<_>>());
+            let mut entries: Vec<_> = first.into_iter().filter_map(judge).collect();
+            entries.extend(other.join().expect("reading documents does not panic"));
+            entries
+        })
+    }
+
+    /// What a file says now; none when it is gone.
+    fn file(&self, path: &Path, content: Content) -> Option<FileEntry> {
+        match content {
+            Content::Gone => None,
+            Content::Unreadable { author, problem } => {
                 let refused = Refused { reference: None, problems: vec![*problem] };
                 Some(FileEntry { author, definitions: Vec::new(), refused: vec![refused] })
             }
-            FileChange::Read { author, bytes } => Some(self.text(path, author, &bytes)),
+            Content::Read { author, bytes } => Some(self.text(path, author, &bytes)),
         }
     }
 

@@ -14,7 +14,7 @@ mod store;
 mod system;
 mod world;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use osmoda_apps::Apps;
@@ -28,7 +28,7 @@ use osmoda_safeswitch::Machine;
 use osmoda_systemd::Manager;
 use osmoda_wallets::WalletPolicies;
 use osmoda_watch::Watchers;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{controller::Controller, follow::DocumentFolders, ingest::Judge, reconcile::Loop};
 
@@ -58,7 +58,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(arguments)) {
+    let ended = runtime.block_on(run(arguments));
+    // What still runs is not waited for without end.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -102,10 +105,24 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         resync,
         metrics: metrics.clone(),
     };
-    tokio::spawn(loop_.run());
+    let turning = tokio::spawn(loop_.run());
     let state = api::Api { controller, queue, machine, head: follower.head() };
-    osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket).await?;
-    Ok(())
+    serve_while(turning, osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket)).await
+}
+
+/// Serves as long as the loop turns. Whatever ends the loop, a panic too, ends the daemon with an error, and systemd starts
+/// it again; one that only answers that it is well is worse than none.
+async fn serve_while(
+    turning: JoinHandle<()>,
+    serving: impl Future<Output = Result<(), osmoda_ipc::ServeError>>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    tokio::select! {
+        served = serving => Ok(served?),
+        ended = turning => Err(match ended {
+            Ok(()) => "the loop ended".into(),
+            Err(error) => format!("the loop ended: {error}").into(),
+        }),
+    }
 }
 
 /// What objects of each kind become in the backend `profile`.
@@ -117,4 +134,19 @@ fn renderers() -> Renderers {
         Arc::new(WalletPolicies),
         Arc::new(Watchers),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_ends_ends_the_daemon() {
+        for turning in [tokio::spawn(async {}), tokio::spawn(async { panic!("a document that nobody thought of") })] {
+            let error = serve_while(turning, std::future::pending()).await.unwrap_err().to_string();
+            assert!(error.starts_with("the loop ended"), "{error}");
+        }
+        let turning = tokio::spawn(std::future::pending());
+        serve_while(turning, async { Ok(()) }).await.unwrap();
+    }
 }

@@ -68,7 +68,7 @@ impl Loop {
             tracing::debug!(key = ?work.key, reasons = ?work.reasons, "looking");
             steps.increment();
             if matches!(work.key, Key::Documents | Key::Resync) {
-                self.follow_folders();
+                self.follow_folders(work.key == Key::Resync);
             }
             let shared = Arc::clone(&self.controller);
             let mut controller = shared.lock().await;
@@ -97,11 +97,10 @@ impl Loop {
     }
 
     /// A folder that came back is followed again, and everything in it looked at.
-    fn follow_folders(&mut self) {
-        match self.folders.follow() {
-            Ok(false) => {}
-            Ok(true) => *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = None,
-            Err(error) => tracing::error!("folders of documents cannot be followed: {error}"),
+    fn follow_folders(&mut self, resync: bool) {
+        let news = if resync { self.folders.follow_again() } else { self.folders.follow() };
+        if news {
+            *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 

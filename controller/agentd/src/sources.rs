@@ -1,20 +1,25 @@
 //! The folders that documents are read from: which files there are, who owns them, which of them changed.
 
+mod folder;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, Metadata},
-    io::{self, Read},
+    ffi::OsStr,
+    fs::Metadata,
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use osmoda_schemas::{object::Author, problem::Problem};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::FileType;
 
+use self::folder::{Folder, start_of, unreadable};
+
+/// What the paths of files whose names are not UTF-8 end in, as far as anybody else knows them. No document's does.
+const MISNAMED: &str = " (not UTF-8)";
 /// Folders nested deeper than this are not looked into.
 const MAX_DEPTH: usize = 16;
-/// A file is read up to one byte more than the reader accepts, so that the reader can say that it is too large.
-const MAX_BYTES: u64 = 1024 * 1024 + 1;
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +43,28 @@ impl Fingerprint {
     }
 }
 
-/// A file whose content may be new.
+/// A file that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is there, and this is its owner.
+    There(Author),
+    /// So it is, but its name is not UTF-8.
+    Misnamed(Author),
+    /// It is gone.
+    Gone,
+}
+
+/// What a file says.
 #[derive(Debug)]
-pub enum FileChange {
-    /// It is there.
+pub enum Content {
+    /// It can be read.
     Read {
         /// Its owner.
         author: Author,
-        /// Its content, cut off one byte past the size that documents may have.
+        /// All of it.
         bytes: Vec<u8>,
     },
-    /// It is there, but cannot be read.
+    /// It cannot be read.
     Unreadable {
         /// Its owner, as far as known.
         author: Author,
@@ -62,10 +78,53 @@ pub enum FileChange {
 /// What a scan found.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Files that changed since the last scan.
-    pub changes: BTreeMap<PathBuf, FileChange>,
+    /// Files that changed since the last scan; their paths are UTF-8.
+    pub changes: BTreeMap<PathBuf, Found>,
     /// Folders that could not be read in whole: nothing below them counts as gone.
     pub problems: Vec<Problem>,
+    /// The folders that the problems are about.
+    blind: Vec<PathBuf>,
+    /// The roots that are there.
+    roots: Vec<Folder>,
+}
+
+impl Scan {
+    /// Reads what a changed file says. That is done file by file, when it is judged: all of them at once may be more than
+    /// there is memory for. None when it went away since it was found: the next scan finds that.
+    #[must_use]
+    pub fn read(&self, path: &Path, found: Found) -> Option<Content> {
+        let author = match found {
+            Found::There(author) => author,
+            Found::Misnamed(author) => {
+                let path = Path::new(path.to_str().and_then(|p| p.strip_suffix(MISNAMED))?);
+                let problem = unreadable(path, "its name is not UTF-8").hint("give it another name");
+                return Some(Content::Unreadable { author, problem: Box::new(problem) });
+            }
+            Found::Gone => return Some(Content::Gone),
+        };
+        let (root, below) = self.place(path)?;
+        match root.read(below) {
+            Ok(None) => None,
+            Ok(Some((author, bytes))) => Some(Content::Read { author, bytes }),
+            Err(problem) => Some(Content::Unreadable { author, problem }),
+        }
+    }
+
+    /// The root that a path is in, and its path from there.
+    fn place<'a>(&self, path: &'a Path) -> Option<(&Folder, &'a Path)> {
+        let root = self.roots.iter().filter(|root| path.starts_with(root.path())).max_by_key(|root| root.path())?;
+        Some((root, path.strip_prefix(root.path()).ok()?))
+    }
+
+    fn cannot_read(&mut self, path: &Path, error: &io::Error) {
+        let problem = Problem::new(503, "source-unreadable", format!("{} cannot be read: {error}", path.display()))
+            .hint(
+                "everything that it defined stays as it is; bring it back, or delete its objects with `osmoda delete`",
+            )
+            .at(start_of(path));
+        self.problems.push(problem);
+        self.blind.push(path.to_owned());
+    }
 }
 
 /// Remembers what it saw, so that only what changed is read.
@@ -92,137 +151,135 @@ impl Sources {
 
     /// Looks at everything.
     pub fn scan_all(&mut self) -> Scan {
-        let mut scan = Scan::default();
+        self.scan_roots(Scan::default())
+    }
+
+    /// Looks at everything, and adds what changed to what was found before.
+    fn scan_roots(&mut self, before: Scan) -> Scan {
+        let mut scan = Scan { changes: before.changes, ..Scan::default() };
         let mut present = BTreeSet::new();
-        let mut blind: Vec<PathBuf> = Vec::new();
-        for root in self.roots.clone() {
-            match self.scan_folder(&root, 0, &mut scan, &mut present) {
-                Ok(()) => {
-                    self.existed.insert(root);
-                }
+        for path in self.roots.clone() {
+            let root = match Folder::open(&path) {
+                Ok(root) => root,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.existed.contains(&path) => continue,
                 Err(error) => {
-                    let never_was = error.kind() == io::ErrorKind::NotFound && !self.existed.contains(&root);
-                    if !never_was {
-                        scan.problems.push(folder_problem(&root, &error));
-                        blind.push(root);
-                    }
+                    scan.cannot_read(&path, &error);
+                    continue;
                 }
+            };
+            if let Err(error) = self.scan_folder(&root, 0, &mut scan, &mut present) {
+                scan.cannot_read(&path, &error);
             }
+            scan.roots.push(root);
+            self.existed.insert(path);
         }
-        blind.extend(scan.problems.iter().filter_map(|p| p.source.as_ref().map(|s| s.file.clone())));
-        let gone: Vec<PathBuf> = self
-            .seen
-            .keys()
-            .filter(|path| !present.contains(*path) && !blind.iter().any(|folder| path.starts_with(folder)))
-            .cloned()
-            .collect();
-        for path in gone {
+        let gone =
+            |path: &&PathBuf| !present.contains(*path) && !scan.blind.iter().any(|folder| path.starts_with(folder));
+        for path in self.seen.keys().filter(gone).cloned().collect::<Vec<_>>() {
             self.seen.remove(&path);
-            scan.changes.insert(path, FileChange::Gone);
+            scan.changes.insert(key(&path), Found::Gone);
         }
         scan
     }
 
     /// Looks at these paths only, as file events name them. A path that is or was a folder is looked into.
     pub fn scan_paths(&mut self, paths: &BTreeSet<PathBuf>) -> Scan {
-        let mut scan = Scan::default();
+        let mut scan =
+            Scan { roots: self.roots.iter().filter_map(|r| Folder::open(r).ok()).collect(), ..Scan::default() };
         for path in paths {
-            if !self.roots.iter().any(|root| path.starts_with(root)) {
-                continue;
-            }
-            let was_folder =
-                self.seen.range(path.join("")..).next().is_some_and(|(p, _)| p.starts_with(path) && p != path);
-            match path.symlink_metadata() {
-                Ok(meta) if meta.is_dir() => return self.scan_all(),
-                _ if was_folder || self.roots.contains(path) => return self.scan_all(),
-                Ok(meta) => self.scan_file(path, &meta, &mut scan),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if self.seen.remove(path).is_some() {
-                        scan.changes.insert(path.clone(), FileChange::Gone);
-                    }
-                }
-                Err(error) => scan.problems.push(folder_problem(path, &error)),
+            if self.roots.iter().any(|root| path.starts_with(root)) && !self.scan_path(path, &mut scan) {
+                // What was found already is not found again.
+                return self.scan_roots(scan);
             }
         }
         scan
     }
 
+    /// Looks at one path below a root; false when everything has to be looked at.
+    fn scan_path(&mut self, path: &Path, scan: &mut Scan) -> bool {
+        // Without its root a file is not known to be gone.
+        let Some((root, below)) = scan.place(path) else { return false };
+        let was_folder = self.seen.range(path.join("")..).next().is_some_and(|(p, _)| p.starts_with(path) && p != path);
+        if was_folder || self.roots.iter().any(|root| root == path) {
+            return false;
+        }
+        if below.components().any(|name| is_hidden(name.as_os_str())) {
+            return true;
+        }
+        match root.look(below) {
+            Ok(Some(meta)) if meta.is_dir() => return false,
+            Ok(Some(meta)) if is_document(path) => self.note(path, &meta, scan),
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                if self.seen.remove(path).is_some() {
+                    scan.changes.insert(key(path), Found::Gone);
+                }
+            }
+            Err(error) => scan.cannot_read(path, &error),
+        }
+        true
+    }
+
     fn scan_folder(
         &mut self,
-        folder: &Path,
+        folder: &Folder,
         depth: usize,
         scan: &mut Scan,
         present: &mut BTreeSet<PathBuf>,
     ) -> io::Result<()> {
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            if is_hidden(&path) {
+        for (name, kind) in folder.entries()? {
+            if is_hidden(&name) {
                 continue;
             }
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                if depth >= MAX_DEPTH {
-                    let error = io::Error::other(format!("folders are nested more than {MAX_DEPTH} deep"));
-                    scan.problems.push(folder_problem(&path, &error));
-                } else if let Err(error) = self.scan_folder(&path, depth + 1, scan, present) {
-                    scan.problems.push(folder_problem(&path, &error));
+            let path = folder.path().join(&name);
+            let name = Path::new(&name);
+            let is_folder = match kind {
+                FileType::Directory => true,
+                FileType::Unknown => folder.look(name)?.is_some_and(|meta| meta.is_dir()),
+                _ => false,
+            };
+            if is_folder {
+                let scanned = if depth < MAX_DEPTH {
+                    folder.folder(name).and_then(|inner| self.scan_folder(&inner, depth + 1, scan, present))
+                } else {
+                    Err(io::Error::other(format!("folders are nested more than {MAX_DEPTH} deep")))
+                };
+                if let Err(error) = scanned {
+                    scan.cannot_read(&path, &error);
                 }
             } else if is_document(&path) {
-                match path.symlink_metadata() {
-                    Ok(meta) => {
-                        self.scan_file(&path, &meta, scan);
+                match folder.look(name) {
+                    Ok(Some(meta)) => {
+                        self.note(&path, &meta, scan);
                         present.insert(path);
                     }
                     // It went away between the listing and the look.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => {
-                        scan.problems.push(folder_problem(&path, &error));
-                    }
+                    Ok(None) => {}
+                    Err(error) => scan.cannot_read(&path, &error),
                 }
             }
         }
         Ok(())
     }
 
-    fn scan_file(&mut self, path: &Path, meta: &Metadata, scan: &mut Scan) {
-        if !is_document(path) || is_hidden(path) {
-            return;
-        }
+    fn note(&mut self, path: &Path, meta: &Metadata, scan: &mut Scan) {
         let fingerprint = Fingerprint::of(meta);
-        if self.seen.get(path) == Some(&fingerprint) {
-            return;
+        if self.seen.get(path) != Some(&fingerprint) {
+            self.seen.insert(path.to_owned(), fingerprint);
+            let author = Author { uid: meta.uid() };
+            let found = if path.to_str().is_some() { Found::There(author) } else { Found::Misnamed(author) };
+            scan.changes.insert(key(path), found);
         }
-        self.seen.insert(path.to_owned(), fingerprint);
-        let author = Author { uid: meta.uid() };
-        let change = match read(path) {
-            Ok((author, bytes)) => FileChange::Read { author, bytes },
-            Err(error) => {
-                let problem =
-                    Problem::new(422, "unreadable-file", format!("{} cannot be read: {error}", path.display()))
-                        .hint("what the file defined before stays in force until it can be read");
-                FileChange::Unreadable { author, problem: Box::new(problem) }
-            }
-        };
-        scan.changes.insert(path.to_owned(), change);
     }
 }
 
-/// Reads the file that is at `path` now. Links are not followed and devices and pipes not waited for: a document is a
-/// regular file, and its author is the owner of that very file.
-fn read(path: &Path) -> io::Result<(Author, Vec<u8>)> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
-        rustix::io::Errno::LOOP => io::Error::other("it is a symbolic link; documents are regular files"),
-        other => other.into(),
-    })?);
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+/// What a file is called from here on. Paths end up in JSON and in terminals, and those are UTF-8. A file whose name is
+/// not must not be taken for another one whose name looks the same.
+fn key(path: &Path) -> PathBuf {
+    match path.to_str() {
+        Some(_) => path.to_owned(),
+        None => PathBuf::from(path.to_string_lossy().into_owned() + MISNAMED),
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(MAX_BYTES)).unwrap_or(0));
-    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok((Author { uid: meta.uid() }, bytes))
 }
 
 fn is_document(path: &Path) -> bool {
@@ -230,90 +287,9 @@ fn is_document(path: &Path) -> bool {
 }
 
 /// Editors keep half-written files under hidden names.
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-fn folder_problem(path: &Path, error: &io::Error) -> Problem {
-    Problem::new(503, "source-unreadable", format!("{} cannot be read: {error}", path.display()))
-        .hint("everything that it defined stays as it is; bring it back, or delete its objects with `osmoda delete`")
-        .at(osmoda_schemas::object::SourcePosition { file: path.to_owned(), line: 1, column: 1 })
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn names(scan: &Scan) -> Vec<String> {
-        scan.changes.keys().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect()
-    }
-
-    #[test]
-    fn only_documents_that_changed_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("desired");
-        fs::create_dir_all(folder.join("team")).unwrap();
-        fs::write(folder.join("a.yaml"), "a").unwrap();
-        fs::write(folder.join("team/b.json"), "b").unwrap();
-        fs::write(folder.join(".c.yaml"), "hidden").unwrap();
-        fs::write(folder.join("notes.txt"), "other").unwrap();
-        let mut sources = Sources::new(vec![folder.clone()], []);
-        assert_eq!(names(&sources.scan_all()), ["a.yaml", "b.json"]);
-        assert!(sources.scan_all().changes.is_empty());
-        fs::write(folder.join("a.yaml"), "aa").unwrap();
-        fs::remove_file(folder.join("team/b.json")).unwrap();
-        let scan = sources.scan_all();
-        assert!(matches!(&scan.changes[&folder.join("a.yaml")], FileChange::Read { bytes, .. } if bytes == b"aa"));
-        assert!(matches!(scan.changes[&folder.join("team/b.json")], FileChange::Gone));
-    }
-
-    #[test]
-    fn a_folder_that_vanishes_is_a_problem_and_none_of_its_files_is_gone() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("desired");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("a.yaml"), "a").unwrap();
-        let mut sources = Sources::new(vec![folder.clone()], []);
-        sources.scan_all();
-        fs::rename(&folder, dir.path().join("elsewhere")).unwrap();
-        let scan = sources.scan_all();
-        assert!(scan.changes.is_empty());
-        assert_eq!(scan.problems[0].code, "source-unreadable");
-    }
-
-    #[test]
-    fn a_folder_that_never_was_is_no_problem_unless_it_had_documents() {
-        let missing = PathBuf::from("/nonexistent/desired");
-        assert!(Sources::new(vec![missing.clone()], []).scan_all().problems.is_empty());
-        assert_eq!(Sources::new(vec![missing.clone()], [missing]).scan_all().problems.len(), 1);
-    }
-
-    #[test]
-    fn links_and_pipes_are_refused_without_waiting() {
-        let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/etc/shadow", dir.path().join("link.yaml")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("pipe.yaml"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
-            .unwrap();
-        let scan = Sources::new(vec![dir.path().to_owned()], []).scan_all();
-        for change in scan.changes.values() {
-            assert!(matches!(change, FileChange::Unreadable { .. }), "{change:?}");
-        }
-        assert_eq!(scan.changes.len(), 2);
-    }
-
-    #[test]
-    fn file_events_look_only_at_what_they_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let (a, b) = (dir.path().join("a.yaml"), dir.path().join("b.yaml"));
-        fs::write(&a, "a").unwrap();
-        fs::write(&b, "b").unwrap();
-        let mut sources = Sources::new(vec![dir.path().to_owned()], []);
-        sources.scan_all();
-        fs::write(&a, "aa").unwrap();
-        fs::remove_file(&b).unwrap();
-        assert_eq!(names(&sources.scan_paths(&BTreeSet::from([a]))), ["a.yaml"]);
-        assert!(matches!(sources.scan_paths(&BTreeSet::from([b.clone()])).changes[&b], FileChange::Gone));
-    }
-}
+mod tests;

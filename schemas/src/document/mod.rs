@@ -20,6 +20,7 @@ mod text;
 
 pub use check::{Document, Refusal, read};
 pub use shape::check_against;
+pub use text::{MAX_FILE_BYTES, too_large};
 
 /// "did you mean ...?" for the nearest of these names, if one is near.
 #[must_use]

@@ -4,7 +4,7 @@ use super::node::Place;
 use crate::problem::Problem;
 
 /// Largest file that is read, in bytes.
-const MAX_FILE_BYTES: usize = 1024 * 1024;
+pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// What is wrong with a whole text, and where.
 pub(super) type Unreadable = (Place, Problem);
@@ -13,9 +13,7 @@ pub(super) type Unreadable = (Place, Problem);
 pub(super) fn decode(bytes: &[u8]) -> Result<&str, Box<Unreadable>> {
     let refuse = |before: &str, problem| Err(Box::new((end_of(before), problem)));
     if bytes.len() > MAX_FILE_BYTES {
-        let problem = Problem::new(422, "too-large", format!("the file is larger than {MAX_FILE_BYTES} bytes"))
-            .hint("spread the documents over several files");
-        return refuse("", problem);
+        return refuse("", too_large());
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
@@ -40,6 +38,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, Box<Unreadable>> {
         return refuse("", problem);
     }
     Ok(text)
+}
+
+/// Why a file of more than [`MAX_FILE_BYTES`] is not read.
+#[must_use]
+pub fn too_large() -> Problem {
+    Problem::new(422, "too-large", format!("the file is larger than {MAX_FILE_BYTES} bytes"))
+        .hint("spread the documents over several files")
 }
 
 /// The place after a text. Lines end as YAML's do: with a line feed, a carriage return, or both.
