@@ -114,6 +114,8 @@ pub struct World {
     /// Problems of documents about objects that belong to somebody else.
     intrusions: BTreeMap<ObjectRef, Vec<Problem>>,
     held: BTreeSet<ObjectRef>,
+    /// Objects whose documents changed during a hold: judged when it is over.
+    postponed: BTreeSet<ObjectRef>,
     desired: Desired,
 }
 
@@ -191,7 +193,7 @@ impl World {
         guard: Option<MassDelete>,
     ) -> Update {
         let mut touched: BTreeSet<ObjectRef> = self.problems.keys().chain(self.intrusions.keys()).cloned().collect();
-        touched.extend(self.held.iter().cloned());
+        touched.extend(self.held.iter().chain(&self.postponed).cloned());
         for (path, entry) in changes {
             self.replace_file(path.into(), entry, &mut touched);
         }
@@ -301,6 +303,7 @@ impl World {
     /// Invariant 10: a folder that vanishes is not a wish. Everything stays as it is until somebody says yes.
     fn hold_mass_delete(&mut self, verdicts: &mut BTreeMap<ObjectRef, Verdict>, guard: Option<MassDelete>) {
         self.held.clear();
+        self.postponed.clear();
         let doomed: BTreeSet<ObjectRef> = verdicts
             .iter()
             .filter(|(reference, v)| matches!(v, Verdict::Delete(_)) && self.admitted.contains_key(*reference))
@@ -310,7 +313,7 @@ impl World {
         #[allow(clippy::cast_precision_loss, reason = "a share of a count of objects")]
         let share = doomed.len() as f64 / self.admitted.len().max(1) as f64;
         if doomed.len() >= guard.minimum && share > guard.share {
-            verdicts.clear();
+            self.postponed = std::mem::take(verdicts).into_keys().filter(|r| !doomed.contains(r)).collect();
             self.held = doomed;
         }
     }

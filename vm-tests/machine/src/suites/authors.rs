@@ -285,7 +285,7 @@ fn author_calls(host: Host<'_>) -> Result<()> {
             ask(daemon, "GET", "/health", None)?.ok()?;
         }
         let apply = |document: &Value| {
-            let body = json!({ "documents": [{ "file": "mine", "text": document.to_string() }], "ttl": "0s" });
+            let body = json!({ "documents": [{ "file": "mine", "text": document.to_string() }] });
             ask("agentd", "POST", "/apply", Some(&body.to_string()))
         };
         apply(&sleeper("agent-web", 9511))?.ok()?;
@@ -306,6 +306,7 @@ fn author_calls(host: Host<'_>) -> Result<()> {
             ensure!(matches!(answer.status, 403 | 422), "{field}: {answer:?}");
         }
         ask("agentd", "POST", "/apply", Some(r#"{"acceptMassDelete":true}"#))?.refused(403, "guard-override")?;
+        ask("agentd", "POST", "/apply", Some(r#"{"ttl":"1h"}"#))?.refused(403, "guard-override")?;
         ask("agentd", "POST", "/rollback", Some("{}"))?.refused(403, "peer-not-allowed")?;
         ask("agentd", "POST", "/gc", Some(r#"{"keep":1}"#))?.refused(403, "peer-not-allowed")?;
         ask("watch", "POST", "/switch/commit/x", None)?.refused(403, "peer-not-allowed")?;
