@@ -16,6 +16,9 @@ use crate::{
     rules::Violation,
 };
 
+/// Beginnings of the names of units that objects become.
+const UNITS: [&str; 3] = ["osmoda-app-", "osmoda-mcp-", "osmoda-routine-"];
+
 /// What one user may wish.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -152,10 +155,25 @@ pub fn authorize(author: Author, object: &Object, rules: &[AuthorRule]) -> Resul
         let hint = "nothing else of the machine changes or is healed while a switch is judged: make it shorter";
         return Err(Violation::new("author-patience", field, format!("{author} may not ask for {detail}"), hint));
     }
-    if by_secret.iter().any(|rule| asks.remedies.iter().all(|r| rule.remedies.contains(r))) {
-        Ok(())
-    } else {
-        refuse("author-remedy", "spec.ladder", format!("{author} may not use one of these remedies"))
+    if !by_secret.iter().any(|rule| asks.remedies.iter().all(|r| rule.remedies.contains(r))) {
+        return refuse("author-remedy", "spec.ladder", format!("{author} may not use one of these remedies"));
+    }
+    restarts_osmoda_only(author, object)
+}
+
+/// To restart a unit is also to start one that does not run: an author has only those that objects became. That the
+/// object is the author's own is seen to when the remedy is carried out.
+fn restarts_osmoda_only(author: Author, object: &Object) -> Result<(), Violation> {
+    let Spec::Watcher(watcher) = &object.spec else { return Ok(()) };
+    let is_object = |unit: &str| UNITS.iter().any(|prefix| unit.starts_with(prefix));
+    let restarts = watcher.ladder.iter().enumerate().filter(|(_, step)| step.action == Remedy::Restart);
+    match restarts.filter_map(|(i, _)| watcher.named_unit(i)).find(|(_, unit)| !is_object(unit)) {
+        None => Ok(()),
+        Some((field, unit)) => {
+            let detail = format!("{author} may not restart {unit}, which is not a unit of an object");
+            let hint = "name an object in `spec.target`, or use `notify` alone; other units are for root's watchers";
+            Err(Violation::new("unit-not-yours", field, detail, hint))
+        }
     }
 }
 
@@ -282,7 +300,6 @@ mod tests {
         assert_eq!(verdict(rule.clone(), "App", like_root), Some("author-capability"));
         let probes_as_root = r#"{"command":["/bin/true"],"health":[{"probe":{"type":"command","command":["/bin/true"],"user":"root"}}]}"#;
         assert_eq!(verdict(rule.clone(), "App", probes_as_root), Some("author-user"));
-        assert_eq!(verdict(rule, "Watcher", rollback), Some("author-remedy"));
         let own = serde_json::json!({ "user": 1000, "kinds": ["App"] });
         for slow in [
             r#"{"command":["/bin/true"],"probation":{"ttl":"36500d"}}"#,
@@ -299,6 +316,22 @@ mod tests {
         assert_eq!(verdict(trusted.clone(), "App", &probes.replace(":0", ":1")), None);
         let watches = r#"{"tier":0,"check":{"type":"command","command":["/bin/true"]},"ladder":[{"action":"notify"}]}"#;
         assert_eq!(verdict(trusted, "Watcher", watches), Some("author-user"));
+        assert_eq!(verdict(rule.clone(), "Watcher", rollback), Some("author-remedy"));
+        for (unit, step, expected) in [
+            ("osmoda-app-agent-web.service", "{}", None),
+            ("nginx.service", "{}", Some("unit-not-yours")),
+            ("osmoda-agentd.service", "{}", Some("unit-not-yours")),
+            ("nginx.service", r#"{"unit":"osmoda-mcp-a.service"}"#, None),
+            ("osmoda-app-a.service", r#"{"unit":"sshd.service"}"#, Some("unit-not-yours")),
+        ] {
+            let step = step.replacen('{', r#"{"action":"restart","#, 1).replace(",}", "}");
+            let watcher = format!(r#"{{"check":{{"type":"unit","unit":"{unit}"}},"ladder":[{step}]}}"#);
+            assert_eq!(verdict(rule.clone(), "Watcher", &watcher), expected, "{watcher}");
+        }
+        let target = r#"{"target":"App/agent-web","check":{"type":"tcp","port":80},"ladder":[{"action":"restart"}]}"#;
+        assert_eq!(verdict(rule.clone(), "Watcher", target), None);
+        let only_tells = r#"{"check":{"type":"unit","unit":"nginx.service"},"ladder":[{"action":"notify"}]}"#;
+        assert_eq!(verdict(rule, "Watcher", only_tells), None);
         let others = serde_json::json!({ "user": 1000, "kinds": ["App"], "names": ["shop"] });
         assert_eq!(verdict(others, "App", app), Some("author-name"));
     }

@@ -205,10 +205,7 @@ fn trial(controller: &Controller, documents: &[DocumentFile], peer: Peer, machin
 }
 
 async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswer, Problem> {
-    if call.peer.uid != 0 && (request.accept_mass_delete || request.clear_quarantine) {
-        let problem = Problem::new(403, "guard-override", "only root may override a guard");
-        return Err(problem.hint("ask the machine's owner"));
-    }
+    check_overrides(call.peer, &request)?;
     let mut controller = api.controller.lock().await;
     let failed = |e: StepError| e.problem();
     controller.admit(None, request.accept_mass_delete).await.map_err(failed)?;
@@ -226,7 +223,7 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
                 }
             }
         }
-        controller.admit(Some(&written), true).await.map_err(failed)?;
+        controller.admit(Some(&written), request.accept_mass_delete).await.map_err(failed)?;
     }
     let options = ApplyOptions {
         actor: call.peer.actor(),
@@ -261,6 +258,21 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
             }
             _ => Ok(ApplyAnswer { plan, switch: None, problems }),
         },
+    }
+}
+
+/// Guards are root's to override. So is the time of a probation: it is that of everybody's changes in the switch.
+fn check_overrides(peer: Peer, request: &ApplyRequest) -> Result<(), Problem> {
+    let override_of = [
+        ("acceptMassDelete", request.accept_mass_delete, "ask the machine's owner"),
+        ("clearQuarantine", request.clear_quarantine, "ask the machine's owner"),
+        ("ttl", request.ttl.is_some(), "leave it out; a document says how long its own probation is"),
+    ];
+    match override_of.into_iter().find(|(_, asked, _)| peer.uid != 0 && *asked) {
+        None => Ok(()),
+        Some((field, _, hint)) => {
+            Err(Problem::new(403, "guard-override", "only root may override a guard").field(field).hint(hint))
+        }
     }
 }
 
@@ -377,4 +389,24 @@ async fn collect_garbage(api: Api, call: Call, request: GcRequest) -> Result<GcA
     let outcome = Event::new("gc.done", call.peer.actor(), json!({ "removed": removed, "summary": summary }));
     ledger.append(outcome).await.map_err(recorded)?;
     Ok(GcAnswer { removed, summary })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_overrides_guards() {
+        let requests = [
+            ApplyRequest { accept_mass_delete: true, ..ApplyRequest::default() },
+            ApplyRequest { clear_quarantine: true, ..ApplyRequest::default() },
+            ApplyRequest { ttl: Some(osmoda_schemas::quantity::Duration::from_secs(0)), ..ApplyRequest::default() },
+        ];
+        let peer = |uid| Peer { uid, gid: uid, pid: None };
+        for request in &requests {
+            assert_eq!(check_overrides(peer(0), request), Ok(()));
+            assert_eq!(check_overrides(peer(1000), request).unwrap_err().code, "guard-override");
+        }
+        assert_eq!(check_overrides(peer(1000), &ApplyRequest::default()), Ok(()));
+    }
 }

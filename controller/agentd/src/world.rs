@@ -310,6 +310,7 @@ impl World {
     /// Invariant 10: a folder that vanishes is not a wish. Everything stays as it is until somebody says yes.
     fn hold_mass_delete(&mut self, verdicts: &mut BTreeMap<ObjectRef, Verdict>, guard: Option<MassDelete>) {
         self.held.clear();
+        self.postponed.clear();
         let doomed: BTreeSet<ObjectRef> = verdicts
             .iter()
             .filter(|(reference, v)| matches!(v, Verdict::Delete(_)) && self.admitted.contains_key(*reference))
@@ -319,7 +320,7 @@ impl World {
         #[allow(clippy::cast_precision_loss, reason = "a share of a count of objects")]
         let share = doomed.len() as f64 / self.admitted.len().max(1) as f64;
         if doomed.len() >= guard.minimum && share > guard.share {
-            self.postponed = std::mem::take(verdicts).into_keys().collect();
+            self.postponed = std::mem::take(verdicts).into_keys().filter(|r| !doomed.contains(r)).collect();
             self.held = doomed;
         }
     }

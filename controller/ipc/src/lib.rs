@@ -12,6 +12,7 @@ mod request;
 mod server;
 mod service;
 mod settings;
+mod slots;
 
 pub use client::{Client, ClientError};
 pub use metrics::{Counter, Gauge, Metrics};

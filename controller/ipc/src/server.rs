@@ -4,7 +4,6 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -17,13 +16,12 @@ use hyper_util::{
 use tokio::{
     net::{UnixListener, UnixStream},
     signal::unix::{SignalKind, signal},
-    sync::Semaphore,
 };
 
-use crate::{Peer, Service};
+use osmoda_schemas::problem::{PROBLEM_JSON, Problem};
 
-/// Connections that are served at a time; others wait in the kernel's queue.
-const CONNECTIONS: usize = 256;
+use crate::{Peer, Service, slots::Slots};
+
 /// Time in which a request's head has to arrive.
 const HEAD: Duration = Duration::from_secs(10);
 /// Time that calls get to end when the daemon stops.
@@ -52,26 +50,26 @@ pub async fn serve<S: Clone + Send + Sync + 'static>(service: Service<S>, socket
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let router = service.into_router();
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Slots::default();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(feed_watchdog());
     loop {
-        let accept = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (listener.accept().await, slot)
-        };
         tokio::select! {
-            (accepted, slot) = accept => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if let Some(connection) = connection(stream, &router) {
-                        let watched = graceful.watch(connection);
-                        tokio::spawn(async move {
-                            if let Err(error) = watched.await {
-                                tracing::debug!("a connection ended: {error}");
-                            }
-                            drop(slot);
-                        });
-                    }
+                    let Ok(credentials) = stream.peer_cred() else { continue };
+                    let peer = Peer { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() };
+                    let Some(slot) = slots.take(peer.uid) else {
+                        turn_away(&stream, peer);
+                        continue;
+                    };
+                    let watched = graceful.watch(connection(stream, peer, &router));
+                    tokio::spawn(async move {
+                        if let Err(error) = watched.await {
+                            tracing::debug!("a connection ended: {error}");
+                        }
+                        drop(slot);
+                    });
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others have to end first.
@@ -91,13 +89,25 @@ pub async fn serve<S: Clone + Send + Sync + 'static>(service: Service<S>, socket
 
 type Connection = hyper::server::conn::http1::Connection<TokioIo<UnixStream>, TowerToHyperService<Router>>;
 
-fn connection(stream: UnixStream, router: &Router) -> Option<Connection> {
-    let credentials = stream.peer_cred().ok()?;
-    let peer = Peer { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() };
+fn connection(stream: UnixStream, peer: Peer, router: &Router) -> Connection {
     let router = router.clone().layer(Extension(peer));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    Some(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)))
+    builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+}
+
+/// Says why a connection is not served, if that can be said at once.
+fn turn_away(stream: &UnixStream, peer: Peer) {
+    tracing::debug!(uid = peer.uid, "turned away: too many connections");
+    let problem = Problem::new(503, "too-many-connections", format!("uid {} has too many connections open", peer.uid))
+        .hint("close some, or wait for them to end");
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    );
+    let _ = stream.try_write(answer.as_bytes());
 }
 
 fn listen(socket: &Path) -> io::Result<UnixListener> {

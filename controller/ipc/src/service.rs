@@ -5,7 +5,7 @@ use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, RawPathParams, RawQuery},
+    extract::{DefaultBodyLimit, FromRequest, RawPathParams, Request},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
@@ -24,6 +24,8 @@ use crate::{
 
 /// Longest time that a call may take unless its handler was given another.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// Time in which a request's body has to arrive.
+const BODY: Duration = Duration::from_secs(10);
 /// A stream says something at least this often, so that both ends notice when the other is gone.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Streams end after this time; clients come back with their cursor.
@@ -148,26 +150,31 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         let refused = self
             .metrics
             .counter(&format!("osmoda_calls_refused_total{{operation=\"{name}\"}}"), "Calls answered with a problem.");
-        let answer =
-            move |Extension(peer): Extension<Peer>, path: RawPathParams, RawQuery(query): RawQuery, body: Bytes| {
-                calls.increment();
-                let path: Vec<(String, String)> = path.iter().map(|(k, v)| (k.to_owned(), decode_path(v))).collect();
-                let query = parse_query(query.as_deref().unwrap_or_default());
-                let request = peers.admit(peer, &O::OPERATION).and_then(|()| reader.read::<O>(path, query, &body));
-                let work = request.map(|request| handler(state.clone(), Call { peer }, request));
-                let refused = refused.clone();
-                async move {
-                    let result = match work {
-                        Ok(work) => work.await,
-                        Err(problem) => Err(problem),
+        let answer = move |Extension(peer): Extension<Peer>, path: RawPathParams, request: Request| {
+            calls.increment();
+            let path: Vec<(String, String)> = path.iter().map(|(k, v)| (k.to_owned(), decode_path(v))).collect();
+            // Who may not call at all is not listened to any longer.
+            let admitted = peers.admit(peer, &O::OPERATION);
+            let (reader, state, handler) = (Arc::clone(&reader), state.clone(), handler.clone());
+            let refused = refused.clone();
+            async move {
+                let work = async {
+                    admitted?;
+                    let query = parse_query(request.uri().query().unwrap_or_default());
+                    let body = match read_body(request).await? {
+                        Ok(body) => body,
+                        Err(response) => return Ok(response),
                     };
-                    result.unwrap_or_else(|problem| {
-                        refused.increment();
-                        tracing::info!(operation = name, uid = peer.uid, code = problem.code, "refused: {problem}");
-                        problem_response(&problem)
-                    })
-                }
-            };
+                    let request = reader.read::<O>(path, query, &body)?;
+                    handler(state, Call { peer }, request).await
+                };
+                work.await.unwrap_or_else(|problem: Problem| {
+                    refused.increment();
+                    tracing::info!(operation = name, uid = peer.uid, code = problem.code, "refused: {problem}");
+                    problem_response(&problem)
+                })
+            }
+        };
         self.router = self.router.route(O::OPERATION.path, on(method_of(&O::OPERATION), answer));
         self
     }
@@ -203,6 +210,19 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
             })
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(axum::middleware::map_response(explain_plain_errors))
+    }
+}
+
+/// A request's body; or the answer of the HTTP layer to one that is too large or cut off.
+///
+/// A body that does not arrive in time ends the call, for it holds one of the caller's connections.
+async fn read_body(request: Request) -> Result<Result<Bytes, Response>, Problem> {
+    match tokio::time::timeout(BODY, Bytes::from_request(request, &())).await {
+        Ok(read) => Ok(read.map_err(IntoResponse::into_response)),
+        Err(_) => {
+            let detail = format!("the body did not arrive within {} s", BODY.as_secs());
+            Err(Problem::new(408, "body-too-slow", detail).hint("send the request in one go"))
+        }
     }
 }
 
@@ -262,4 +282,52 @@ fn event_stream<T: serde::Serialize + Send + 'static>(events: EventStream<T>) ->
     );
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(frames)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+    use osmoda_schemas::ops::{
+        common::Accepted,
+        watch::{AddRequest, AddWatcher},
+    };
+
+    use super::*;
+
+    /// What a user gets for a body.
+    async fn answer(uid: u32, body: Body) -> (StatusCode, String) {
+        let service = Service::new("test", (), Peers::root_only(), Metrics::default()).handle::<AddWatcher, _, _>(
+            |(), _, _: AddRequest| async { Err::<Accepted, _>(Problem::new(418, "handled", "it got here")) },
+        );
+        let router = service.into_router().layer(Extension(Peer { uid, gid: uid, pid: None }));
+        let request = axum::http::Request::post("/watcher/add").body(body).unwrap();
+        let response = TowerToHyperService::new(router).call(request).await.unwrap();
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), MAX_BODY).await.unwrap();
+        let problem: Problem = serde_json::from_slice(&bytes).unwrap();
+        (status, problem.code)
+    }
+
+    fn stalled() -> Body {
+        Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_is_refused_before_the_body_and_nobody_stalls_for_ever() {
+        let began = tokio::time::Instant::now();
+        assert_eq!(answer(1000, stalled()).await, (StatusCode::FORBIDDEN, "peer-not-allowed".to_owned()));
+        assert!(began.elapsed() < Duration::from_secs(1), "the body was waited for");
+        assert_eq!(answer(0, stalled()).await, (StatusCode::REQUEST_TIMEOUT, "body-too-slow".to_owned()));
+        assert_eq!(began.elapsed().as_secs(), BODY.as_secs());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        let large = Body::from(vec![b' '; MAX_BODY + 1]);
+        assert_eq!(answer(0, large).await, (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large".to_owned()));
+        assert_eq!(answer(0, Body::from("{")).await.1, "invalid-body");
+        let good = Body::from(r#"{"name":"w","spec":{}}"#);
+        assert_eq!(answer(0, good).await.1, "handled");
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use osmoda_ipc::{Call, Metrics, Peers, Service, api_documents};
+use osmoda_generation::manifest::Manifest;
+use osmoda_ipc::{Call, Metrics, Peer, Peers, Service, api_documents};
 use osmoda_ledger::{Query, Reader};
 use osmoda_schemas::{
     kinds::routine::Trigger,
@@ -33,6 +34,7 @@ pub(crate) fn service(state: Shared, peers: Peers, metrics: Metrics) -> Service<
         .handle::<ListRoutines, _, _>(list)
         .handle::<TriggerRoutine, _, _>(|shared, call, request| async move {
             let slice = find(&shared, &request)?;
+            check_caller(&shared, call.peer, &slice.name)?;
             triggered(&shared, &slice.name, &format!("triggered by {}", call.peer.actor())).await
         })
         .handle::<HookRoutine, _, _>(hook)
@@ -50,6 +52,24 @@ fn find(shared: &Shared, request: &Id) -> Result<Slice, Problem> {
     })
 }
 
+/// A routine is run by root, or by who wished for it: it may run as a user that others may not use.
+fn check_caller(shared: &Shared, peer: Peer, name: &Name) -> Result<(), Problem> {
+    let manifest = Manifest::read(&shared.machine.active_link());
+    let manifest = manifest.map_err(|e| Problem::new(500, "generation-not-readable", e.to_string()))?;
+    check_author(&manifest, peer, name)
+}
+
+fn check_author(manifest: &Manifest, peer: Peer, name: &Name) -> Result<(), Problem> {
+    let reference = ObjectRef::new(Kind::Routine, name.clone());
+    let author = manifest.objects.get(&reference).map(|entry| entry.author);
+    if peer.uid == 0 || author == Some(peer.author()) {
+        return Ok(());
+    }
+    let theirs = author.map_or_else(|| "somebody else".to_owned(), |author| author.to_string());
+    let detail = format!("{reference} belongs to {theirs}, not to {}", peer.actor());
+    Err(Problem::new(403, "not-your-object", detail).hint("only its author and root run a routine by a call"))
+}
+
 async fn triggered(shared: &Shared, name: &Name, why: &str) -> Result<Triggered, Problem> {
     let unit = shared.start(name, why).await;
     unit.map(|unit| Triggered { unit }).map_err(|e| Problem::new(503, "systemd-unavailable", e.to_string()))
@@ -57,6 +77,7 @@ async fn triggered(shared: &Shared, name: &Name, why: &str) -> Result<Triggered,
 
 async fn hook(shared: Shared, call: Call, request: Id) -> Result<Triggered, Problem> {
     let slice = find(&shared, &request)?;
+    check_caller(&shared, call.peer, &slice.name)?;
     let Trigger::Webhook(trigger) = &slice.spec.trigger else {
         let problem = Problem::new(409, "no-webhook", format!("{} is not triggered by calls", slice.name));
         return Err(problem.hint("POST /routine/trigger/NAME runs it now, or give it the trigger `type: webhook`"));
@@ -121,4 +142,25 @@ async fn add(shared: Shared, call: Call, request: AddRequest) -> Result<Accepted
 async fn remove(shared: Shared, call: Call, request: Id) -> Result<Accepted, Problem> {
     let name = name_of(&request)?;
     api_documents::remove(&shared.machine.state, &ObjectRef::new(Kind::Routine, name), call.peer.author())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routine_is_run_by_root_or_its_author() {
+        let manifest: Manifest = serde_json::from_value(serde_json::json!({ "version": 1, "objects": {
+            "Routine/mine": { "hash": "0".repeat(64), "author": { "uid": 1000 } },
+            "App/other": { "hash": "0".repeat(64), "author": { "uid": 1001 } },
+        } }))
+        .unwrap();
+        let code = |uid, name: &str| {
+            let peer = Peer { uid, gid: uid, pid: None };
+            check_author(&manifest, peer, &name.parse().unwrap()).err().map(|problem| problem.code)
+        };
+        assert_eq!((code(0, "mine"), code(1000, "mine"), code(0, "other")), (None, None, None));
+        assert_eq!(code(1001, "mine").as_deref(), Some("not-your-object"));
+        assert_eq!(code(1001, "other").as_deref(), Some("not-your-object"), "an app of that name is not the routine");
+    }
 }

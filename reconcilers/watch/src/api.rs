@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use osmoda_ipc::{Call, Client, Metrics, Peers, Service, api_documents};
+use osmoda_ipc::{Call, Client, Metrics, Peer, Peers, Service, api_documents};
 use osmoda_safeswitch::{Decision, Machine, decide};
 use osmoda_schemas::{
     object::{Kind, ObjectRef},
@@ -40,9 +40,10 @@ pub fn service(state: Api, peers: Peers, metrics: Metrics) -> Service<Api> {
         .handle::<BeginSwitch, _, _>(begin)
         .handle::<GetSwitch, _, _>(|api, _, request| async move { record(&api, &request.id) })
         .handle::<CommitSwitch, _, _>(|api, _, request| async move { decided(&api, request, Decision::Commit).await })
-        .handle::<RollbackSwitch, _, _>(
-            |api, _, request| async move { decided(&api, request, Decision::Rollback).await },
-        )
+        .handle::<RollbackSwitch, _, _>(|api, call, request: Id| async move {
+            check_asker(call.peer, &record(&api, &request.id)?)?;
+            decided(&api, request, Decision::Rollback).await
+        })
         .handle::<ListSwitches, _, _>(|api, _, request: ListSwitchesRequest| async move {
             let switches = api.machine.journal().list(request.limit.unwrap_or(20)).map_err(unreadable)?;
             Ok(SwitchList { switches })
@@ -65,6 +66,15 @@ fn record(api: &Api, id: &str) -> Result<SwitchRecord, Problem> {
         }
         _ => unreadable(error),
     })
+}
+
+/// A switch is ended by root, or by who asked for it.
+fn check_asker(peer: Peer, record: &SwitchRecord) -> Result<(), Problem> {
+    if peer.uid == 0 || peer.actor() == record.actor {
+        return Ok(());
+    }
+    let detail = format!("{} asked for the switch, not {}", record.actor, peer.actor());
+    Err(Problem::new(403, "not-your-switch", detail).hint("ask root; or change your documents back"))
 }
 
 /// A plan is carried out by agentd, which knows the documents.
@@ -111,4 +121,30 @@ async fn add(api: Api, call: Call, request: AddRequest) -> Result<Accepted, Prob
 async fn remove(api: Api, call: Call, request: Id) -> Result<Accepted, Problem> {
     let name = request.id.parse().map_err(|e| Problem::new(422, "invalid-name", format!("{e}")).field("id"))?;
     api_documents::remove(&api.machine.state, &ObjectRef::new(Kind::Watcher, name), call.peer.author())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_rolled_back_by_root_or_who_asked_for_it() {
+        let record = |actor: &str| -> SwitchRecord {
+            serde_json::from_value(serde_json::json!({
+                "id": "x", "purpose": "apply", "actor": actor, "reason": "", "state": "probation", "base": null,
+                "target": "/nix/store/x", "ttl": "1s", "interval": "1s", "activationTimeout": "1s", "boot": "",
+                "history": [],
+            }))
+            .unwrap()
+        };
+        let code = |uid, actor: &str| {
+            check_asker(Peer { uid, gid: uid, pid: None }, &record(actor)).err().map(|problem| problem.code)
+        };
+        for (uid, actor) in [(0, "agentd"), (0, "uid:1000"), (1000, "uid:1000")] {
+            assert_eq!(code(uid, actor), None, "{uid} {actor}");
+        }
+        for (uid, actor) in [(1000, "agentd"), (1000, "uid:0"), (1000, "uid:10000"), (100, "uid:1000")] {
+            assert_eq!(code(uid, actor).as_deref(), Some("not-your-switch"), "{uid} {actor}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use osmoda_generation::manifest::Manifest;
 use osmoda_ipc::{Client, Counter};
 use osmoda_ledger::{Event, Ledger, Query, Reader};
 use osmoda_safeswitch::{Machine, Prober, StartError, SwitchRequest, start};
@@ -16,6 +17,7 @@ use osmoda_schemas::{
         watcher::{Check, Remedy},
     },
     name::Name,
+    object::{Kind, ObjectRef},
     ops::{
         agentd::{GcRequest, PostGc},
         watch::WatcherView,
@@ -135,13 +137,39 @@ async fn take(shared: &Shared, slice: &Slice, view: &View, ladder: &mut Ladder, 
                 return;
             }
             shared.remedies.increment();
-            let outcome = carry_out(shared, remedy, unit.as_deref().unwrap_or_default(), &actor, &why).await;
+            let unit = unit.unwrap_or_default();
+            let outcome = match remedy {
+                Remedy::Restart => may_restart(&shared.machine, &slice.name, &unit),
+                _ => Ok(()),
+            };
+            let outcome = match outcome {
+                Ok(()) => carry_out(shared, remedy, &unit, &actor, &why).await,
+                Err(words) => Err(words),
+            };
             let (kind, words) = match outcome {
                 Ok(words) => ("watcher.remedied", words),
                 Err(words) => ("watcher.remedy-failed", words),
             };
             note(shared, kind, &actor, json!({ "remedy": remedy, "outcome": words })).await;
         }
+    }
+}
+
+/// Authors restart units of their own objects only, as the active generation has them.
+fn may_restart(machine: &Machine, name: &Name, unit: &str) -> Result<(), String> {
+    let manifest = Manifest::read(&machine.active_link()).map_err(|e| e.to_string())?;
+    owns(&manifest, name, unit)
+}
+
+fn owns(manifest: &Manifest, name: &Name, unit: &str) -> Result<(), String> {
+    let watcher = ObjectRef::new(Kind::Watcher, name.clone());
+    let author = manifest.objects.get(&watcher).map(|entry| entry.author);
+    let author = author.ok_or_else(|| format!("{watcher} is not in the active generation"))?;
+    let mut owners = manifest.objects.values().filter(|entry| entry.units.iter().any(|u| u == unit));
+    if author.uid == 0 || owners.any(|entry| entry.author == author) {
+        Ok(())
+    } else {
+        Err(format!("unit-not-yours: {unit} belongs to no object of {author}, whose watcher this is"))
     }
 }
 
@@ -283,5 +311,28 @@ async fn unit(manager: &Manager, unit: &str) -> Result<(), String> {
         // It is on its way, by somebody's wish.
         ActiveState::Activating if status.sub != "auto-restart" && status.sub != "auto-restart-queued" => Ok(()),
         active => Err(format!("{unit} is {active} ({})", status.sub)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_restarts_units_of_own_objects_only() {
+        let entry = |uid: u32, units: &[&str]| serde_json::json!({ "hash": "0".repeat(64), "author": { "uid": uid }, "units": units });
+        let manifest: Manifest = serde_json::from_value(serde_json::json!({ "version": 1, "objects": {
+            "App/mine": entry(1000, &["osmoda-app-mine.service"]),
+            "App/theirs": entry(0, &["osmoda-app-theirs.service"]),
+            "Watcher/root": entry(0, &[]),
+            "Watcher/w": entry(1000, &[]),
+        } }))
+        .unwrap();
+        let may = |name: &str, unit: &str| owns(&manifest, &name.parse().unwrap(), unit).is_ok();
+        assert!(
+            may("w", "osmoda-app-mine.service") && may("root", "osmoda-app-mine.service") && may("root", "a.service")
+        );
+        assert!(!may("w", "osmoda-app-theirs.service") && !may("w", "osmoda-app-gone.service"));
+        assert!(!may("gone", "osmoda-app-mine.service"));
     }
 }

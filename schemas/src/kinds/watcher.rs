@@ -52,6 +52,18 @@ pub struct Watcher {
     pub enabled: bool,
 }
 
+impl Watcher {
+    /// The unit that the document names for a step, with the field that names it; none: it is the unit of `target`.
+    #[must_use]
+    pub fn named_unit(&self, step: usize) -> Option<(String, &str)> {
+        let own = self.ladder.get(step).and_then(|s| Some((format!("spec.ladder[{step}].unit"), s.unit.as_deref()?)));
+        own.or_else(|| match &self.check {
+            Check::Unit(probe) => Some(("spec.check.unit".to_owned(), probe.unit.as_deref()?)),
+            _ => None,
+        })
+    }
+}
+
 /// What a watcher checks: a probe of a service, or a figure of the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]

@@ -159,6 +159,14 @@ fn check_watcher(c: &mut Checker, watcher: &Watcher) {
             }
             None => {}
         }
+        if step.action == Remedy::Restart
+            && let Some((field, unit)) = watcher.named_unit(i)
+            && !unit.ends_with(".service")
+        {
+            // To start a target can be to reboot.
+            let hint = "name a service in the step's `unit`, or leave `restart` out of `ladder`";
+            c.add("restart-service", field, format!("only services are restarted, and `{unit}` is none"), hint);
+        }
         if step.action != Remedy::Restart && step.unit.is_some() {
             c.add("watcher-unit", format!("{field}.unit"), "only `restart` takes a unit", "leave it out");
         }
@@ -304,5 +312,29 @@ fn check_wallet_policy(c: &mut Checker, policy: &WalletPolicy) {
                 "such as `per: {calendar: day}`",
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(kind: &str, spec: &str) -> Vec<&'static str> {
+        let object = Object::from_json(&format!(
+            r#"{{"apiVersion":"os.moda/v1","kind":"{kind}","metadata":{{"name":"w"}},"spec":{spec}}}"#
+        ))
+        .unwrap();
+        check_object(&object, Backend::Profile).into_iter().map(|violation| violation.rule).collect()
+    }
+
+    #[test]
+    fn only_services_are_restarted() {
+        let with = |check: &str, ladder: &str| rules("Watcher", &format!(r#"{{"check":{check},"ladder":[{ladder}]}}"#));
+        let unit = |unit: &str| format!(r#"{{"type":"unit","unit":"{unit}"}}"#);
+        assert_eq!(with(&unit("a.service"), r#"{"action":"restart"}"#), [""; 0]);
+        assert_eq!(with(&unit("a.socket"), r#"{"action":"notify"}"#), [""; 0]);
+        assert_eq!(with(&unit("a.socket"), r#"{"action":"restart","unit":"a.service"}"#), [""; 0]);
+        assert_eq!(with(&unit("a.socket"), r#"{"action":"restart"}"#), ["restart-service"]);
+        assert_eq!(with(&unit("a.service"), r#"{"action":"restart","unit":"reboot.target"}"#), ["restart-service"]);
     }
 }

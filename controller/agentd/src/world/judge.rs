@@ -140,7 +140,7 @@ mod tests {
     use osmoda_schemas::object::{Author, ContentHash};
 
     use super::*;
-    use crate::world::Refused;
+    use crate::world::{MassDelete, Refused};
 
     fn web() -> ObjectRef {
         "App/web".parse().unwrap()
@@ -215,5 +215,28 @@ mod tests {
         update(&mut world, "a.yaml", Some(file(1, "second")));
         update(&mut world, "root.yaml", Some(file(0, "third")));
         assert_eq!((text(&world), &*world.problems()[&web()][0].code), (Some("second"), "duplicate-object"));
+    }
+
+    #[test]
+    fn another_document_does_not_release_a_hold_and_is_not_lost_to_it() {
+        let named = |name: &str| {
+            let mut entry = file(1, name);
+            entry.definitions[0].reference = format!("App/{name}").parse().unwrap();
+            entry
+        };
+        let guard = Some(MassDelete { share: 0.5, minimum: 3 });
+        let mut world = World::default();
+        let names = ["a", "b", "c", "d"];
+        world.update(names.map(|n| (PathBuf::from(n), Some(named(n)))), false, guard);
+        world.update(names.map(|n| (PathBuf::from(n), None)), false, guard);
+        assert_eq!((world.held().len(), world.admitted().len()), (4, 4));
+        world.update([(PathBuf::from("web"), Some(file(2, "new")))], false, guard);
+        assert_eq!((world.held().len(), world.admitted().len()), (4, 4));
+        // The owner says yes, or the documents come back: either way what came meanwhile is taken in.
+        let mut other = world.clone();
+        other.update([], false, None);
+        assert_eq!((other.admitted().len(), text(&other)), (1, Some("new")));
+        world.update(names.map(|n| (PathBuf::from(n), Some(named(n)))), false, guard);
+        assert_eq!((world.held().len(), world.admitted().len(), text(&world)), (0, 5, Some("new")));
     }
 }

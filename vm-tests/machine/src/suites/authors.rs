@@ -25,6 +25,7 @@ pub fn cases() -> Vec<Case> {
         case("authors: sockets of mode 0600 let nobody else in", closed_sockets),
         case("authors: a member of the group who is no author gets a refusal", group_member),
         case("authors: an author may call, but not override guards", author_calls),
+        case("authors: who opens all the connections it can keeps nobody out", hoarder),
     ]
 }
 
@@ -129,6 +130,7 @@ fn rules(host: Host<'_>) -> Result<()> {
         ("App", "agent-g", app(json!({ "access": { "capabilities": ["CAP_NET_BIND_SERVICE"] } })), "AuthorCapability"),
         ("App", "agent-h", app(json!({ "secrets": { "s": { "file": "/etc/shadow" } } })), "AuthorSecret"),
         ("Watcher", "agent-i", json!({ "check": unit, "ladder": [{ "action": "rollback" }] }), "AuthorRemedy"),
+        ("Watcher", "agent-k", json!({ "check": unit }), "UnitNotYours"),
         ("Watcher", "agent-j", json!({ "check": unit, "ladder": [{ "action": "notify" }] }), "Admitted"),
     ];
     with(host, CONFIG, false, || {
@@ -285,7 +287,7 @@ fn author_calls(host: Host<'_>) -> Result<()> {
             ask(daemon, "GET", "/health", None)?.ok()?;
         }
         let apply = |document: &Value| {
-            let body = json!({ "documents": [{ "file": "mine", "text": document.to_string() }], "ttl": "0s" });
+            let body = json!({ "documents": [{ "file": "mine", "text": document.to_string() }] });
             ask("agentd", "POST", "/apply", Some(&body.to_string()))
         };
         apply(&sleeper("agent-web", 9511))?.ok()?;
@@ -306,16 +308,76 @@ fn author_calls(host: Host<'_>) -> Result<()> {
             ensure!(matches!(answer.status, 403 | 422), "{field}: {answer:?}");
         }
         ask("agentd", "POST", "/apply", Some(r#"{"acceptMassDelete":true}"#))?.refused(403, "guard-override")?;
+        ask("agentd", "POST", "/apply", Some(r#"{"ttl":"1h"}"#))?.refused(403, "guard-override")?;
         ask("agentd", "POST", "/rollback", Some("{}"))?.refused(403, "peer-not-allowed")?;
         ask("agentd", "POST", "/gc", Some(r#"{"keep":1}"#))?.refused(403, "peer-not-allowed")?;
         ask("watch", "POST", "/switch/commit/x", None)?.refused(403, "peer-not-allowed")?;
         ask("watch", "POST", "/switch/begin", Some(r#"{"plan":"x"}"#))?.refused(403, "use-agentd")?;
-        let watcher = json!({ "name": "agent-w", "spec": { "check": { "type": "unit", "unit": "a.service" } } });
+        // A switch, and a routine, of somebody else.
+        let mut slow = sleeper("slow", 9515);
+        slow["spec"]["probation"]["ttl"] = json!("60s");
+        wish(host, 0, "slow", &slow)?;
+        wait("probation", SOON, || Ok(host.last_switch()?["state"] == "probation"))?;
+        let id = host.last_switch()?["id"].as_str().context("a switch has an id")?.to_owned();
+        ask("watch", "POST", &format!("/switch/rollback/{id}"), None)?.refused(403, "not-your-switch")?;
+        call(host, "watch", "POST", &format!("/switch/commit/{id}"), None)?.ok()?;
+        quick::hurry(host)?;
+        let action = json!({ "type": "command", "command": ["/bin/true"] });
+        let hook = json!({ "trigger": { "type": "webhook" }, "action": action });
+        wish(host, 0, "theirs", &object("Routine", "theirs", &hook))?;
+        wish(host, AGENT, "mine", &object("Routine", "agent-mine", &hook))?;
+        for name in ["theirs", "agent-mine"] {
+            let object = format!("Routine/{name}");
+            ensure!(judged(host, &object)? == "Admitted");
+            wait(&object, SOON, || {
+                quick::hurry(host)?;
+                Ok(host.condition(&object, "Active")?.0 == "True")
+            })?;
+        }
+        for call in ["trigger", "hook"] {
+            ask("routines", "POST", &format!("/routine/{call}/theirs"), None)?.refused(403, "not-your-object")?;
+        }
+        ask("routines", "POST", "/routine/trigger/agent-mine", None)?.ok()?;
+        let unit = json!({ "type": "unit", "unit": "osmoda-app-agent-web.service" });
+        let watcher = json!({ "name": "agent-w", "spec": { "check": unit } });
         ask("watch", "POST", "/watcher/add", Some(&watcher.to_string()))?.ok()?;
         ensure!(judged(host, "Watcher/agent-w")? == "Admitted");
         quick::hurry(host)?;
         ask("agentd", "DELETE", "/objects/App/agent-web", None)?.ok()?;
         wait("the end of the app", SOON, || Ok(host.active("osmoda-app-agent-web.service")? == "inactive"))?;
         quick::hurry(host)
+    })
+}
+
+/// Half of a head, or a head whose body never comes: both hold a connection for a while.
+const HOARD: &str = r"
+import contextlib, socket, sys, time
+asks = (b'GET /hea', b'POST /apply HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n')
+held = []
+for n in range(400):
+    s = socket.socket(socket.AF_UNIX)
+    held.append(s)
+    with contextlib.suppress(OSError):
+        s.connect(sys.argv[1])
+        s.send(asks[n % 2])
+time.sleep(30)
+";
+
+fn hoarder(host: Host<'_>) -> Result<()> {
+    with(host, CONFIG, true, || {
+        for daemon in DAEMONS {
+            host.machine.write("/run/hoard.py", HOARD)?;
+            let socket = format!("/run/osmoda/{daemon}.sock");
+            let unit = format!("hoard-{daemon}");
+            let run = ["/usr/bin/systemd-run", "--quiet", "--collect", "--unit", &unit];
+            host.run(&[&run[..], &AS_AGENT[..], &["/usr/bin/python3", "/run/hoard.py", &socket]].concat())?;
+            std::thread::sleep(Duration::from_secs(1));
+            let root = call(host, daemon, "GET", "/health", None);
+            let agent = call_as(host, &AS_AGENT, daemon, "GET", "/health", None);
+            host.run(&["/usr/bin/systemctl", "stop", &unit])?;
+            root?.ok()?;
+            ensure!(agent?.status != 200, "{daemon} has room for ever more connections of one user");
+        }
+        Ok(())
     })
 }
