@@ -134,7 +134,7 @@ impl Host<'_> {
         if self.end(&["/bin/cat", "/etc/osmoda/agentd.yaml"])?.1 != QUICK {
             self.configure(QUICK)?;
         }
-        self.apply(&["--accept-mass-delete", "--ttl", "0s"])?;
+        self.apply(&["--accept-mass-delete", "--clear-quarantine", "--ttl", "0s"])?;
         let left = self.json(&["get"])?;
         let left = left["objects"].as_array().map_or(0, Vec::len);
         if left == 0 { Ok(()) } else { bail!("{left} objects are left") }

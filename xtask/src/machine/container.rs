@@ -14,6 +14,11 @@ use machine_suites::{Machine, wait};
 use super::{Owned, Release, folder, is_up, root::root};
 use crate::host::{as_root, need, run};
 
+/// Moves itself to a control group of its own, and becomes the rest of its arguments.
+const OWN_GROUP: &str = "for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do \
+     [ -e $tree/cgroup.procs ] && mkdir -p $tree/$0 && echo $$ > $tree/$0/cgroup.procs; done 2>/dev/null; \
+     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1; exec \"$@\"";
+
 /// A container.
 #[derive(Debug)]
 pub struct Container {
@@ -136,7 +141,14 @@ impl Machine for Container {
 
     fn boot(&self) -> Result<()> {
         let console = fs::File::create(folder().join(format!("container-{}.log", self.name)))?;
-        let mut command = as_root("systemd-nspawn");
+        let mut command = if Path::new("/run/systemd/system").exists() {
+            as_root("systemd-nspawn")
+        } else {
+            // Without systemd on the host nobody makes a scope for it, and containers side by side would share theirs.
+            let mut shell = as_root("/bin/sh");
+            shell.args(["-c", OWN_GROUP, &format!("osmoda-{}", self.name), "systemd-nspawn", "--keep-unit"]);
+            shell
+        };
         command.args([
             "--quiet",
             "--boot",
@@ -145,10 +157,6 @@ impl Machine for Container {
             "--console=passive",
             "--link-journal=no",
         ]);
-        if !Path::new("/run/systemd/system").exists() {
-            // Without systemd on the host nobody could make a scope for it.
-            command.arg("--keep-unit").env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1");
-        }
         command.args(["--machine", &format!("osmoda-{}", self.name), "--directory"]).arg(self.root());
         use std::os::unix::process::CommandExt;
         let child = command

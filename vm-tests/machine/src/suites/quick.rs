@@ -22,7 +22,8 @@ pub fn clear(host: Host<'_>) -> Result<()> {
     for _ in 0..3 {
         host.sh("find /var/lib/osmoda/desired -type f -delete; systemctl reset-failed")?;
         // Nobody waits here for a switch that has begun by itself, with a probation of its own.
-        let (status, out, err) = finish(host, &["-o", "json", "apply", "--ttl", "0s", "--accept-mass-delete"])?;
+        let (status, out, err) =
+            finish(host, &["-o", "json", "apply", "--ttl", "0s", "--accept-mass-delete", "--clear-quarantine"])?;
         ensure!(status == 0, "apply ended with {status}: {out}{err}");
         hurry(host)?;
         let left = host.json(&["get"])?;
