@@ -1,23 +1,33 @@
 //! Units of the active generation that should run and do not are started again, later with every failure in a row.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use osmoda_generation::Units;
-use osmoda_ledger::Event;
+use osmoda_ledger::{Event, Ledger};
 use osmoda_runtime::Backoff;
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
     object::ObjectRef,
 };
-use osmoda_systemd::{ActiveState, JobResult, UnitFile, UnitSnapshot, Verb};
+use osmoda_systemd::{ActiveState, JobResult, Manager, UnitFile, UnitSnapshot, Verb};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::{controller::Controller, step_error::StepError};
 
 /// Waits between two tries of a unit.
-pub const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(300) };
-/// Time that a start may take.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(300) };
+/// Time that a start may take before nobody waits for its result any longer.
 const START: Duration = Duration::from_secs(60);
+/// A unit that ran so long after a start begins a new row of tries.
+const STEADY: Duration = Duration::from_secs(30);
+/// Starts that go on at a time.
+const AT_A_TIME: usize = 64;
+/// Wait for the end of others' starts.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// Units of the active generation, as far as they are to run.
 #[derive(Debug, Default)]
@@ -25,17 +35,17 @@ pub struct Wanted {
     /// The generation that they are of.
     generation: Option<String>,
     units: Units,
+    /// Starts of units that did not run.
+    tries: HashMap<String, Tries>,
 }
 
-/// What became of a unit.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Healed {
-    /// It runs, or is not to run.
-    Fine,
-    /// It was started.
-    Started,
-    /// It could not be started.
-    Failed,
+/// Starts of a unit in a row.
+#[derive(Debug)]
+struct Tries {
+    count: u32,
+    /// The last one.
+    at: Instant,
+    start: JoinHandle<()>,
 }
 
 impl Wanted {
@@ -50,6 +60,7 @@ impl Wanted {
             Ok(units) => {
                 self.units = units;
                 self.generation = active;
+                self.tries.clear();
             }
             Err(error) => tracing::error!("the units of the active generation cannot be read: {error}"),
         }
@@ -63,6 +74,28 @@ impl Wanted {
     /// All units that are to run.
     pub fn all(&self) -> &BTreeSet<String> {
         &self.units.wanted
+    }
+
+    /// How long a unit has to wait for its next try; none: it is its turn.
+    fn wait(&self, unit: &str, now: Instant) -> Option<Duration> {
+        let own = self.tries.get(unit).and_then(|tries| {
+            let left = BACKOFF.after(tries.count).saturating_sub(now.duration_since(tries.at));
+            let left = if left.is_zero() && !tries.start.is_finished() { BUSY } else { left };
+            (!left.is_zero()).then_some(left)
+        });
+        let is_full = || self.tries.values().filter(|tries| !tries.start.is_finished()).count() >= AT_A_TIME;
+        own.or_else(|| is_full().then_some(BUSY))
+    }
+
+    /// Remembers a try. Returns when to look at the unit again.
+    fn tried(&mut self, unit: &str, start: JoinHandle<()>, now: Instant) -> Duration {
+        let before = self.tries.get(unit).filter(|tries| {
+            let since = now.duration_since(tries.at);
+            since < BACKOFF.after(tries.count) + STEADY
+        });
+        let count = before.map_or(0, |tries| tries.count) + 1;
+        self.tries.insert(unit.to_owned(), Tries { count, at: now, start });
+        BACKOFF.after(count)
     }
 
     /// True when a unit in that state is not as it should be.
@@ -93,32 +126,41 @@ fn restart_policy(file: &UnitFile) -> Policy {
     }
 }
 
+/// Starts a unit, and records how that ended.
+async fn begin(manager: Manager, ledger: Ledger, unit: String) {
+    let (kind, outcome) = match manager.run_job(Verb::Start, &unit, START).await {
+        Ok(JobResult::Done | JobResult::Skipped) => ("heal.started", "started".to_owned()),
+        Ok(result) => ("heal.failed", format!("its start job ended as {result:?}")),
+        Err(error) => ("heal.failed", error.to_string()),
+    };
+    if let Err(error) = ledger.append(Event::new(kind, "agentd", json!({ "unit": unit, "outcome": outcome }))).await {
+        tracing::error!("the start of {unit} could not be recorded: {error}");
+    }
+}
+
 impl Controller {
-    /// Starts a unit that should run and does not.
+    /// Has a unit started that should run and does not. Nobody waits for it here: a start may take a minute, and its
+    /// signals tell how it ends. Returns when the unit has to be looked at again.
     ///
     /// # Errors
     /// When systemd or the ledger cannot be reached.
-    pub async fn heal(&mut self, wanted: &Wanted, unit: &str) -> Result<Healed, StepError> {
+    pub async fn heal(&mut self, wanted: &mut Wanted, unit: &str) -> Result<Option<Duration>, StepError> {
         let failed = |e: osmoda_systemd::SystemdError| StepError::Io(std::io::Error::other(e));
         if !wanted.has(unit) || self.in_flight()?.is_some() {
-            return Ok(Healed::Fine);
+            return Ok(None);
         }
         let status = self.manager.status(unit).await.map_err(failed)?;
         if !wanted.is_ill(unit, status.active) {
-            return Ok(Healed::Fine);
+            return Ok(None);
+        }
+        if let Some(wait) = wanted.wait(unit, Instant::now()) {
+            return Ok(Some(wait));
         }
         let payload = json!({ "unit": unit, "state": status.active, "sub": status.sub });
         self.ledger.append(Event::new("heal.starting", "agentd", payload)).await?;
         self.manager.reset_failed(unit).await.map_err(failed)?;
-        let result = self.manager.run_job(Verb::Start, unit, START).await;
-        let (healed, outcome) = match result {
-            Ok(JobResult::Done | JobResult::Skipped) => (Healed::Started, "started".to_owned()),
-            Ok(result) => (Healed::Failed, format!("its start job ended as {result:?}")),
-            Err(error) => (Healed::Failed, error.to_string()),
-        };
-        let kind = if healed == Healed::Started { "heal.started" } else { "heal.failed" };
-        self.ledger.append(Event::new(kind, "agentd", json!({ "unit": unit, "outcome": outcome }))).await?;
-        Ok(healed)
+        let start = tokio::spawn(begin(self.manager.clone(), self.ledger.clone(), unit.to_owned()));
+        Ok(Some(wanted.tried(unit, start, Instant::now())))
     }
 
     /// Says of objects whether their units run.
@@ -156,5 +198,40 @@ impl Controller {
         if let Err(error) = self.book.write_files() {
             tracing::error!("status files: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tries_come_later_with_every_one_in_a_row() {
+        let second = Duration::from_secs(1);
+        let mut wanted = Wanted::default();
+        let mut now = Instant::now();
+        assert_eq!(wanted.wait("a", now), None);
+        for wait in [1, 2, 4, 8] {
+            assert_eq!(wanted.tried("a", tokio::spawn(async {}), now), wait * second);
+            // The start comes to its end.
+            tokio::task::yield_now().await;
+            assert_eq!((wanted.wait("a", now), wanted.wait("b", now)), (Some(wait * second), None));
+            now += wait * second;
+            assert_eq!(wanted.wait("a", now), None);
+        }
+        now += STEADY;
+        assert_eq!(wanted.tried("a", tokio::spawn(async {}), now), second, "it had run in between");
+    }
+
+    #[tokio::test]
+    async fn a_start_that_goes_on_is_not_doubled_and_only_so_many_go_on() {
+        let mut wanted = Wanted::default();
+        let now = Instant::now();
+        for n in 0..AT_A_TIME {
+            assert_eq!(wanted.wait(&n.to_string(), now), None);
+            wanted.tried(&n.to_string(), tokio::spawn(std::future::pending()), now);
+        }
+        let later = now + Duration::from_secs(100);
+        assert_eq!((wanted.wait("0", later), wanted.wait("another", later)), (Some(BUSY), Some(BUSY)));
     }
 }

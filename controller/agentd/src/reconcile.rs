@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::{
     controller::{Controller, Step},
     follow::DocumentFolders,
-    heal::{BACKOFF, Healed, Wanted},
+    heal::Wanted,
 };
 
 /// What there is to look at.
@@ -178,15 +178,8 @@ impl Loop {
         if let Ok(states) = controller.manager.statuses(&[unit]).await {
             controller.judge_health(&states, Some(unit));
         }
-        match controller.heal(wanted, unit).await? {
-            Healed::Fine => {}
-            Healed::Started => {
-                // Whether it stays up is told by the next signal; the row of failures ends only when it does.
-                self.queue.retry(Key::Unit(unit.to_owned()), BACKOFF);
-            }
-            Healed::Failed => {
-                self.queue.retry(Key::Unit(unit.to_owned()), BACKOFF);
-            }
+        if let Some(wait) = controller.heal(wanted, unit).await? {
+            self.queue.add(Key::Unit(unit.to_owned()), "healing", wait);
         }
         Ok(())
     }
