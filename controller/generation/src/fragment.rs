@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use osmoda_schemas::{
-    kinds::HealthCheck,
+    kinds::{HealthCheck, Tier},
     object::{Kind, Object, ObjectRef},
     quantity::Duration,
 };
@@ -54,6 +54,13 @@ pub struct Gate {
     pub name: String,
     /// The question.
     pub check: HealthCheck,
+    /// How far its command is trusted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tier: Tier,
+}
+
+fn is_default(tier: &Tier) -> bool {
+    *tier == Tier::default()
 }
 
 /// Why an object cannot be rendered.

@@ -94,7 +94,7 @@ pub(crate) fn ask_all(prober: &Prober, gates: &[Gate]) -> (JoinSet<()>, mpsc::Un
         tasks.spawn(async move {
             let mut run = GateRun::new(gate.check.clone(), Duration::ZERO);
             loop {
-                let answer = prober.ask(&gate.check.probe, gate.check.timeout.as_std()).await;
+                let answer = prober.ask(&gate.check.probe, gate.tier, gate.check.timeout.as_std()).await;
                 let verdict = run.answer(answer.is_ok(), start.elapsed());
                 if sender.send(Answer { index, verdict, message: answer.err() }).is_err() {
                     return;

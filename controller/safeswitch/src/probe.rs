@@ -13,13 +13,16 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use osmoda_schemas::kinds::{
-    Probe,
-    probe::{CommandProbe, HttpProbe, TcpProbe},
+use osmoda_schemas::{
+    kinds::{
+        Probe, Tier,
+        probe::{CommandProbe, HttpProbe, TcpProbe},
+    },
+    rules,
 };
 use osmoda_systemd::{
     ActiveState, Manager,
-    transient::{CommandEnd, TransientService},
+    transient::{CommandEnd, Confinement, TransientService},
 };
 use tokio::net::TcpStream;
 
@@ -43,14 +46,14 @@ impl Prober {
         Self { manager, restarts: Arc::default() }
     }
 
-    /// Asks once.
+    /// Asks once. The tier is that of the object that asks.
     ///
     /// # Errors
     /// Why it does not pass, in a line.
-    pub async fn ask(&self, probe: &Probe, timeout: Duration) -> Result<(), String> {
+    pub async fn ask(&self, probe: &Probe, tier: Tier, timeout: Duration) -> Result<(), String> {
         match probe {
             // Its own deadline kills what it started; the others are simply dropped.
-            Probe::Command(command) => self.command(command, timeout).await,
+            Probe::Command(command) => self.command(command, tier, timeout).await,
             Probe::Unit(unit) => within(timeout, self.unit(unit.unit.as_deref().unwrap_or_default())).await,
             Probe::Tcp(probe) => within(timeout, tcp(probe)).await,
             Probe::Http(probe) => within(timeout, http(probe)).await,
@@ -79,14 +82,14 @@ impl Prober {
         }
     }
 
-    async fn command(&self, probe: &CommandProbe, timeout: Duration) -> Result<(), String> {
+    async fn command(&self, probe: &CommandProbe, tier: Tier, timeout: Duration) -> Result<(), String> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let unit = format!("osmoda-probe-{}-{number}.service", std::process::id());
         let program = probe.command.first().map_or("", String::as_str);
         let mut service = TransientService::new(format!("osModa probe: {program}"), probe.command.clone());
         service.user.clone_from(&probe.user);
-        service.confined = true;
+        service.confinement = confinement(probe, tier);
         // A net below this process: should it be killed, systemd ends the command all the same.
         service.runtime_max = Some(timeout + Duration::from_secs(10));
         service.stop_timeout = Duration::from_secs(1);
@@ -103,6 +106,15 @@ impl Prober {
             }
             CommandEnd::NotRun(why) => Err(format!("{program} could not be run: {why}")),
         }
+    }
+}
+
+/// How much a command may reach. Root's own word for root is taken as it is.
+fn confinement(probe: &CommandProbe, tier: Tier) -> Confinement {
+    match (tier, probe.user.as_deref()) {
+        (Tier::Trusted, None | Some("root")) => Confinement::ReadOnly,
+        (Tier::Trusted | Tier::Approved, _) => Confinement::Strict,
+        (Tier::Untrusted, _) => Confinement::Offline,
     }
 }
 
@@ -160,8 +172,11 @@ async fn http(probe: &HttpProbe) -> Result<(), String> {
         return Err(format!("{}: the body does not contain {wanted:?}", probe.url));
     }
     if let Some(pattern) = &probe.body_matches {
-        let regex = regex_lite::Regex::new(pattern).map_err(|e| format!("{pattern:?}: {e}"))?;
-        if !regex.is_match(&text) {
+        let regex = rules::regular_expression(pattern).map_err(|e| format!("{pattern:?}: {e}"))?;
+        // A match may take a while, and everything else here runs on one thread.
+        let text = text.into_owned();
+        let matches = tokio::task::spawn_blocking(move || regex.is_match(&text)).await;
+        if !matches.map_err(|e| e.to_string())? {
             return Err(format!("{}: the body does not match {pattern:?}", probe.url));
         }
     }
@@ -225,5 +240,41 @@ mod tests {
         drop(hangs);
         let gone = TcpProbe { host: "127.0.0.1".to_owned(), port: silent };
         assert!(tcp(&gone).await.unwrap_err().contains("refused"));
+    }
+
+    #[test]
+    fn only_root_of_tier_0_is_let_near_the_system() {
+        for (user, tier, expected) in [
+            (None, Tier::Trusted, Confinement::ReadOnly),
+            (Some("root"), Tier::Trusted, Confinement::ReadOnly),
+            (Some("nobody"), Tier::Trusted, Confinement::Strict),
+            (Some("root"), Tier::Approved, Confinement::Strict),
+            (Some("nobody"), Tier::Untrusted, Confinement::Offline),
+        ] {
+            let probe = CommandProbe { command: vec!["/bin/true".to_owned()], user: user.map(str::to_owned) };
+            assert_eq!(confinement(&probe, tier), expected, "{user:?} {tier}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_match_keeps_nobody_waiting() {
+        let body = "a".repeat(BODY);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY}\r\n\r\n{body}");
+        let port = serve(answer.leak()).await;
+        // The slowest kind that admission lets through: a hundred states are alive at every byte.
+        let slow = probe(port, serde_json::json!({ "bodyMatches": "(a?){100}b" }));
+        let ticks = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&ticks);
+        let clock = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let began = std::time::Instant::now();
+        within(Duration::from_millis(200), http(&slow)).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(ticks.load(Ordering::Relaxed) > 5, "the runtime stood still");
+        clock.abort();
     }
 }

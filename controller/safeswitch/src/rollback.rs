@@ -111,7 +111,7 @@ impl Runner {
             async move {
                 let began = tokio::time::Instant::now();
                 loop {
-                    match prober.ask(&gate.check.probe, gate.check.timeout.as_std()).await {
+                    match prober.ask(&gate.check.probe, gate.tier, gate.check.timeout.as_std()).await {
                         Ok(()) => return None,
                         Err(why) if began.elapsed() > longest_first_look(&gate) => {
                             return Some(format!("{}: gate `{}`: {why}", gate.object, gate.name));

@@ -35,8 +35,66 @@ pub struct TransientService {
     pub stop_timeout: Duration,
     /// The user to run as. Default: root.
     pub user: Option<String>,
-    /// No privileges, a private /tmp, a read-only system: for commands that only look.
-    pub confined: bool,
+    /// What it may reach.
+    pub confinement: Confinement,
+}
+
+/// What a transient service may reach (systemd.exec(5), "Sandboxing").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confinement {
+    /// Everything that its user may.
+    #[default]
+    None,
+    /// No new privileges, a private /tmp, a read-only system.
+    ReadOnly,
+    /// Also no capabilities, devices, homes, or other users' processes; nothing of osModa's; little memory.
+    Strict,
+    /// Also no network.
+    Offline,
+}
+
+/// Memory of a strictly confined service, in bytes.
+const MEMORY: u64 = 256 << 20;
+/// Processes and threads of a strictly confined service.
+const TASKS: u64 = 64;
+
+impl Confinement {
+    fn add_to(self, p: &mut Properties<'_>) {
+        if self == Self::None {
+            return;
+        }
+        for key in ["NoNewPrivileges", "PrivateTmp", "RestrictSUIDSGID", "LockPersonality", "ProtectControlGroups"] {
+            p.push((key, Variant::new(true)));
+        }
+        p.push(("ProtectSystem", Variant::new("strict")));
+        if self == Self::ReadOnly {
+            return;
+        }
+        for key in [
+            "PrivateDevices",
+            "ProtectKernelTunables",
+            "ProtectKernelModules",
+            "ProtectKernelLogs",
+            "ProtectClock",
+            "ProtectHostname",
+            "RestrictRealtime",
+        ] {
+            p.push((key, Variant::new(true)));
+        }
+        p.push(("ProtectHome", Variant::new("yes")));
+        p.push(("ProtectProc", Variant::new("invisible")));
+        // Both are sets of what is left: nothing.
+        p.push(("RestrictNamespaces", Variant::new(0_u64)));
+        p.push(("CapabilityBoundingSet", Variant::new(0_u64)));
+        p.push(("SystemCallArchitectures", Variant::new(vec!["native"])));
+        p.push(("InaccessiblePaths", Variant::new(vec!["-/var/lib/osmoda", "-/etc/osmoda", "-/run/osmoda"])));
+        p.push(("MemoryMax", Variant::new(MEMORY)));
+        p.push(("MemorySwapMax", Variant::new(0_u64)));
+        p.push(("TasksMax", Variant::new(TASKS)));
+        if self == Self::Offline {
+            p.push(("PrivateNetwork", Variant::new(true)));
+        }
+    }
 }
 
 impl TransientService {
@@ -50,7 +108,7 @@ impl TransientService {
             runtime_max: None,
             stop_timeout: Duration::from_secs(5),
             user: None,
-            confined: false,
+            confinement: Confinement::None,
         }
     }
 
@@ -78,13 +136,7 @@ impl TransientService {
         if let Some(user) = &self.user {
             p.push(("User", Variant::new(user.as_str())));
         }
-        if self.confined {
-            for key in ["NoNewPrivileges", "PrivateTmp", "RestrictSUIDSGID", "LockPersonality", "ProtectControlGroups"]
-            {
-                p.push((key, Variant::new(true)));
-            }
-            p.push(("ProtectSystem", Variant::new("strict")));
-        }
+        self.confinement.add_to(&mut p);
         p
     }
 }

@@ -248,7 +248,12 @@ fn gates(reference: &ObjectRef, app: &App, unit: &str) -> Vec<Gate> {
             Probe::Http(_) => "http",
             Probe::Command(_) => "command",
         };
-        Gate { object: reference.clone(), name: check.name.clone().unwrap_or_else(|| kind.to_owned()), check }
+        Gate {
+            object: reference.clone(),
+            name: check.name.clone().unwrap_or_else(|| kind.to_owned()),
+            check,
+            tier: app.tier,
+        }
     };
     let default = HealthCheck {
         name: None,

@@ -33,7 +33,12 @@ impl Reconciler for McpServers {
         fragment.etc.insert(format!("mcp/servers/{}.json", reference.name), slice.into_bytes());
         if let (Transport::Http(http), true) = (&server.transport, server.enabled) {
             let probe = Probe::Tcp(TcpProbe { host: "127.0.0.1".to_owned(), port: http.port });
-            fragment.gates.push(Gate { object: reference.clone(), name: "tcp".to_owned(), check: check(probe) });
+            fragment.gates.push(Gate {
+                object: reference.clone(),
+                name: "tcp".to_owned(),
+                check: check(probe),
+                tier: server.tier,
+            });
             let unit = primary_unit(&reference).expect("an MCP server has a unit");
             let (text, warnings) = service(&reference, server, http.port);
             fragment.units.insert(unit.clone(), text);

@@ -295,7 +295,7 @@ impl<'a> Question<'a> {
                 return Some(percent.and_then(|p| limit(&format!("of {} is used", check.path), p, check.above)));
             }
         };
-        Some(prober.ask(&probe, timeout).await)
+        Some(prober.ask(&probe, self.spec.tier, timeout).await)
     }
 }
 

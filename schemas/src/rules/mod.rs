@@ -43,6 +43,17 @@ impl Violation {
     }
 }
 
+/// Most bytes that a compiled regular expression may take: what it costs to match grows with them.
+const REGULAR_EXPRESSION: usize = 64 * 1024;
+
+/// Compiles a regular expression of a document. Whoever matches one compiles it here, under the one limit.
+///
+/// # Errors
+/// When it is none, or too large.
+pub fn regular_expression(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::RegexBuilder::new(pattern).size_limit(REGULAR_EXPRESSION).build()
+}
+
 /// Where the generation is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]

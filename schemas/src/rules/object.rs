@@ -331,4 +331,18 @@ mod tests {
         assert_eq!(with(&unit("a.socket"), r#"{"action":"restart"}"#), ["restart-service"]);
         assert_eq!(with(&unit("a.service"), r#"{"action":"restart","unit":"reboot.target"}"#), ["restart-service"]);
     }
+
+    #[test]
+    fn a_regular_expression_stays_small() {
+        let with = |pattern: &str| {
+            let check = serde_json::json!({ "type": "http", "url": "http://127.0.0.1/", "bodyMatches": pattern });
+            rules("Watcher", &serde_json::json!({ "target": "App/a", "check": check }).to_string())
+        };
+        for good in ["^ok", r#""status": ?"(pass|warn)""#, r"\d{1,3}(\.\d{1,3}){3}", "[a-z]{64}"] {
+            assert_eq!(with(good), [""; 0], "{good}");
+        }
+        for bad in ["(", "(((a{0,100}){0,100}){0,100})", "(.?){20000}x"] {
+            assert_eq!(with(bad), ["regular-expression"], "{bad}");
+        }
+    }
 }

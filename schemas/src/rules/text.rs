@@ -104,12 +104,12 @@ impl Checker {
 
     /// A regular expression.
     pub fn regex(&mut self, field: &str, pattern: &str) {
-        if let Err(error) = regex_lite::Regex::new(pattern) {
+        if let Err(error) = super::regular_expression(pattern) {
             self.add(
                 "regular-expression",
                 field,
                 format!("it does not compile: {error}"),
-                "see the syntax of Rust's regex-lite",
+                "see the syntax of Rust's regex-lite; large repetitions make it too large",
             );
         }
     }
