@@ -12,7 +12,7 @@ use std::{
 
 use osmoda_systemd::{
     ActiveState, JobResult, Manager, SystemdError, UnitEvents, UnitFile, Verb, activate, plan_activation,
-    transient::{CommandEnd, TransientService},
+    transient::{CommandEnd, Confinement, TransientService},
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -112,6 +112,36 @@ async fn commands_tell_their_end_and_their_last_words() {
     assert!(loud.output.ends_with("100000\n") && loud.output.len() <= 4096);
     let none = TransientService::new("test", vec!["/nonexistent".into()]);
     assert!(!matches!(manager.run_command("t-cmd.service", &none, LONG).await.unwrap().end, CommandEnd::Exit(0)));
+}
+
+#[tokio::test]
+async fn what_is_confined_reaches_no_more_than_it_may() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let network = fs::read_link("/proc/self/ns/net").unwrap().display().to_string();
+    let without_capabilities = "grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status";
+    let without_homes = "! ls /root && ! ls /home";
+    let without_namespaces = "! unshare --uts true";
+    let with_network = format!("test \"$(readlink /proc/self/ns/net)\" = '{network}'");
+    for (script, strict, offline) in [
+        ("exit 0", true, true),
+        (without_capabilities, true, true),
+        (without_homes, true, true),
+        (without_namespaces, true, true),
+        (&with_network, true, false),
+    ] {
+        for (confinement, passes) in [(Confinement::Strict, strict), (Confinement::Offline, offline)] {
+            let mut service = shell(script);
+            service.confinement = confinement;
+            let outcome = manager.run_command("t-confined.service", &service, LONG).await.unwrap();
+            assert_eq!(outcome.end == CommandEnd::Exit(0), passes, "{confinement:?}: {script}: {outcome:?}");
+        }
+    }
+    let mut service = shell("test \"$(id -un)\" = nobody && ! echo x > /run/x");
+    service.confinement = Confinement::Strict;
+    service.user = Some("nobody".to_owned());
+    let outcome = manager.run_command("t-confined.service", &service, LONG).await.unwrap();
+    assert_eq!(outcome.end, CommandEnd::Exit(0), "{outcome:?}");
 }
 
 #[tokio::test]
