@@ -191,7 +191,7 @@ fn trial(controller: &Controller, documents: &[DocumentFile], peer: Peer, machin
         }
     }
     if problems.is_empty() {
-        world.update(changes, false, None);
+        world.update(changes, false, Some(controller.mass_delete_guard()));
         problems.extend(mine.iter().flat_map(|reference| world.problems_for(reference, peer.author())).cloned());
     }
     let mut problems = problems.into_iter();

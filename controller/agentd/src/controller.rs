@@ -147,6 +147,11 @@ impl Controller {
         self.sources.roots()
     }
 
+    /// When deletions are held.
+    pub fn mass_delete_guard(&self) -> MassDelete {
+        MassDelete { share: self.config.mass_delete.share, minimum: self.config.mass_delete.minimum }
+    }
+
     /// Takes in what changed in the folders: these paths, or everything.
     ///
     /// # Errors
@@ -169,8 +174,7 @@ impl Controller {
         }
         let entries = self.judge.changes(scan);
         // A folder that cannot be read says nothing about what it held: nothing of it is deleted (invariant 10).
-        let guard = (!accept_mass_delete)
-            .then_some(MassDelete { share: self.config.mass_delete.share, minimum: self.config.mass_delete.minimum });
+        let guard = (!accept_mass_delete).then(|| self.mass_delete_guard());
         let blind = !self.source_problems.is_empty();
         let update = self.world.update(entries, self.fresh && !blind, guard);
         self.fresh &= blind;

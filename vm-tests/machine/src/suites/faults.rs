@@ -75,8 +75,17 @@ fn mass_delete(host: Host<'_>) -> Result<()> {
     ensure!(running(host)? == 5, "something was stopped");
     let (code, _, err) = host.osmoda(&["apply"])?;
     ensure!(code == 2 && err.contains("--accept-mass-delete"), "{code} {err}");
+    // Nor does another wish release it; that one waits, too, and is not lost.
+    host.machine.write("/run/other.yaml", &sleeper("other", 8009, "  probation: {ttl: 0s}\n"))?;
+    host.osmoda(&["diff", "-f", "/run/other.yaml"])?;
+    host.osmoda(&["apply", "-f", "/run/other.yaml"])?;
+    host.document("4.yaml", &sleeper("s4", 8008, "  probation: {ttl: 0s}\n"))?;
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(running(host)? == 5, "something was stopped, or started");
+    ensure!(host.json(&["status"])?["state"] == "held", "the hold is gone");
     host.apply(&["--accept-mass-delete"])?;
-    wait("the deletion", Duration::from_secs(20), || Ok(running(host)? == 1))?;
+    wait("the deletion", Duration::from_secs(20), || Ok(running(host)? == 2))?;
+    ensure!(host.sh("pgrep -cf '^/bin/sleep 800[89]$'")?.trim() == "2", "what was wished meanwhile is lost");
     Ok(())
 }
 
