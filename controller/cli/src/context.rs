@@ -1,14 +1,24 @@
 //! What every command needs: where the daemons are, how to print, how to complain.
 
-use std::{io, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use osmoda_ipc::{Client, ClientError};
 use osmoda_schemas::{diagnostics, problem::Problem};
+
+use rustix::fs::OFlags;
 
 use crate::{
     args::{Color, Output},
     print::Printer,
 };
+
+/// Most bytes that are read of a file to show where in it something is wrong.
+const EXCERPT: u64 = 2 * 1024 * 1024;
 
 /// What every command needs.
 #[derive(Debug)]
@@ -96,7 +106,20 @@ impl Context {
 
     /// Shows problems to people.
     pub fn show_problems(&self, problems: &[Problem]) {
-        let source = |path: &std::path::Path| std::fs::read_to_string(path).ok();
-        eprint!("{}", diagnostics::render(problems, self.printer.color_errors, &source));
+        eprint!("{}", diagnostics::render(problems, self.printer.color_errors, &excerpt));
     }
+}
+
+/// The text of a file that a problem is about. What is wrong with it may be that it is a pipe, which would be waited for,
+/// or a link to somebody else's file.
+fn excerpt(path: &Path) -> Option<String> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let flags = i32::try_from(flags.bits()).ok()?;
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(EXCERPT).read_to_string(&mut text).ok()?;
+    Some(text)
 }
