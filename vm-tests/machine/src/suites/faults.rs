@@ -250,10 +250,10 @@ fn healed(host: Host<'_>) -> Result<()> {
         host.sh(&how.replace("kill -9", &format!("kill -9 {pid}")))?;
         wait("its return", Duration::from_secs(20), || {
             let now = host.main_pid(unit)?;
-            Ok(now != 0 && now != pid)
+            Ok(now != 0 && now != pid && host.active(unit)? == "active")
         })?;
     }
-    ensure!(!host.events("heal.started")?.is_empty(), "no event tells of it");
+    wait("the event that tells of it", Duration::from_secs(10), || Ok(!host.events("heal.started")?.is_empty()))?;
     Ok(())
 }
 
