@@ -117,6 +117,8 @@ impl ObjectStatus {
                 changed
             }
             None => {
+                // Every object has a few, and is kept: no room for more than there are.
+                self.conditions.reserve_exact(1);
                 self.conditions.push(Condition {
                     kind,
                     status,

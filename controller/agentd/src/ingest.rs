@@ -77,6 +77,8 @@ impl Judge {
                 }
             }
         }
+        // There are many files of one document, and they are kept.
+        entry.definitions.shrink_to_fit();
         entry
     }
 
