@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use machine_suites::{Host, suites};
+use machine_suites::{
+    Host,
+    suites::{self, Case},
+};
 
 use crate::{
     host, install,
@@ -104,16 +107,7 @@ impl Test {
                 tally.skipped.push(format!("{full}: a container does not enforce it; use --vm"));
                 continue;
             }
-            let began = Instant::now();
-            let result = (case.run)(host);
-            let mark = if result.is_ok() { "ok" } else { "FAILED" };
-            println!("  {mark:6} {:6.1} s  {}", began.elapsed().as_secs_f64(), case.name);
-            if let Err(error) = &result {
-                println!("{error:#}");
-                let words = host.end(&["/usr/bin/journalctl", "-q", "-n", "40", "--no-pager", "-o", "short-precise"]);
-                println!("{}", words.map(|(_, out, _)| out).unwrap_or_default());
-            }
-            tally.take(&full, result);
+            tally.take(&full, run_case(host, &case));
         }
         if self.case.is_none() && !vm {
             match openapi::collect_and_validate(host) {
@@ -129,6 +123,20 @@ impl Test {
         }
         machine.down()
     }
+}
+
+/// Runs a case and tells how it went; of one that failed, what the machine's journal says.
+pub fn run_case(host: Host<'_>, case: &Case) -> Result<()> {
+    let began = Instant::now();
+    let result = (case.run)(host);
+    let mark = if result.is_ok() { "ok" } else { "FAILED" };
+    println!("  {mark:6} {:6.1} s  {}", began.elapsed().as_secs_f64(), case.name);
+    if let Err(error) = &result {
+        println!("{error:#}");
+        let words = host.end(&["/usr/bin/journalctl", "-q", "-n", "40", "--no-pager", "-o", "short-precise"]);
+        println!("{}", words.map(|(_, out, _)| out).unwrap_or_default());
+    }
+    result
 }
 
 fn cargo() -> Command {

@@ -31,9 +31,9 @@ pub enum Key {
     Resync,
 }
 
-/// Waits after a failed step.
 /// Time between two looks at a switch that goes on; its record tells of every step, so that this is only the net below.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Waits after a failed step.
 const RETRY: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) };
 /// Burst of signals of one unit that are looked at together.
 const SETTLE: Duration = Duration::from_millis(5);

@@ -4,14 +4,17 @@ mod folder;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
     fs::Metadata,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use osmoda_schemas::{object::Author, problem::Problem};
+use osmoda_schemas::{
+    document::{is_document, is_hidden},
+    object::Author,
+    problem::Problem,
+};
 use rustix::fs::FileType;
 
 use self::folder::{Folder, start_of, unreadable};
@@ -280,15 +283,6 @@ fn key(path: &Path) -> PathBuf {
         Some(_) => path.to_owned(),
         None => PathBuf::from(path.to_string_lossy().into_owned() + MISNAMED),
     }
-}
-
-fn is_document(path: &Path) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "yaml" | "yml" | "json"))
-}
-
-/// Editors keep half-written files under hidden names.
-fn is_hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
 }
 
 #[cfg(test)]

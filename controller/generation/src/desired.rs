@@ -53,10 +53,7 @@ impl Desired {
             self.buckets[bucket].values().for_each(|leaf| digest.update(leaf));
             self.digests[bucket] = digest.finalize().into();
         }
-        let mut root = Sha256::new();
-        self.digests.iter().for_each(|digest| root.update(digest));
-        let hex: String = root.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        hex.parse().expect("a digest in hex is a hash")
+        ContentHash::of(self.digests.as_flattened())
     }
 }
 

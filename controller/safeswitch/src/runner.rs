@@ -191,9 +191,11 @@ impl Runner {
         })
         .await?;
         // A unit that failed while it was stopped, or had failed before, stays known to systemd for that alone.
-        let states = self.manager.snapshot().await?;
-        for unit in old.files.keys().filter(|unit| !new.files.contains_key(*unit)) {
-            if states.active(unit) == ActiveState::Failed {
+        let gone: Vec<&str> =
+            old.files.keys().filter(|unit| !new.files.contains_key(*unit)).map(String::as_str).collect();
+        if !gone.is_empty() {
+            let states = self.manager.statuses(&gone).await?;
+            for unit in gone.into_iter().filter(|unit| states.active(unit) == ActiveState::Failed) {
                 self.manager.reset_failed(unit).await?;
             }
         }

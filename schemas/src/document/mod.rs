@@ -18,9 +18,23 @@ mod scalar;
 mod shape;
 mod text;
 
+use std::{ffi::OsStr, path::Path};
+
 pub use check::{Document, Refusal, read};
 pub use shape::check_against;
 pub use text::{MAX_FILE_BYTES, too_large};
+
+/// True for a file whose name says that it holds documents.
+#[must_use]
+pub fn is_document(path: &Path) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "yaml" | "yml" | "json"))
+}
+
+/// True for files and folders that are left alone: editors keep half-written files under hidden names.
+#[must_use]
+pub fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
 
 /// "did you mean ...?" for the nearest of these names, if one is near.
 #[must_use]

@@ -7,7 +7,6 @@ mod vm;
 use std::{
     path::PathBuf,
     process::{Command as Process, Stdio},
-    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
@@ -173,19 +172,10 @@ fn suite(machine: &dyn Owned, filter: &str) -> Result<()> {
     let mut failed = 0;
     for case in suites::all().into_iter().filter(|case| case.name.contains(filter)) {
         if case.needs_whole && !machine.is_whole() {
-            println!("skipped       {}: it needs a virtual machine", case.name);
+            println!("  SKIPPED {}: it needs a virtual machine", case.name);
             continue;
         }
-        let began = Instant::now();
-        let result = (case.run)(Host { machine });
-        let took = began.elapsed().as_secs_f64();
-        match result {
-            Ok(()) => println!("ok     {took:5.1} s {}", case.name),
-            Err(error) => {
-                failed += 1;
-                println!("FAILED {took:5.1} s {}: {error:#}", case.name);
-            }
-        }
+        failed += usize::from(crate::test::run_case(Host { machine }, &case).is_err());
     }
     if failed == 0 { Ok(()) } else { bail!("{failed} cases failed") }
 }

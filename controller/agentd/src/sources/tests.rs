@@ -1,6 +1,6 @@
 //! What a scan finds, and what it does not let itself be shown.
 
-use std::fs;
+use std::{ffi::OsStr, fs};
 
 use rustix::fs::Mode;
 

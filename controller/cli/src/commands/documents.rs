@@ -193,13 +193,13 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
         .map_err(|e| unreadable(folder, &e))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')))
+        .filter(|path| !path.file_name().is_some_and(document::is_hidden))
         .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
             walk(&path, found)?;
-        } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "yaml" | "yml" | "json")) {
+        } else if document::is_document(&path) {
             found.push(path);
         }
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Case, quick, switch::sleeper};
+use super::{
+    Case, quick,
+    switch::{runs, sleeper},
+};
 use crate::{Host, wait};
 
 /// The suite.
@@ -35,8 +38,7 @@ const NOW: &str = "  probation: {ttl: 0s}\n";
 fn one(host: Host<'_>, argument: u32) -> Result<()> {
     host.clear()?;
     host.document("a.yaml", &sleeper("a", argument, NOW))?;
-    let pattern = format!("^/bin/sleep {argument}$");
-    wait("the app", SOON, || Ok(host.end(&["/usr/bin/pgrep", "-f", &pattern])?.0 == 0))?;
+    wait("the app", SOON, || runs(host, argument))?;
     quick::hurry(host)
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Case, switch::sleeper};
+use super::{
+    Case,
+    switch::{runs, sleeper},
+};
 use crate::{Host, wait};
 
 /// The suite.
@@ -22,10 +25,6 @@ pub fn cases() -> Vec<Case> {
 }
 
 const NOW: &str = "  probation: {ttl: 0s}\n";
-
-fn runs(host: Host<'_>, argument: u32) -> Result<bool> {
-    Ok(host.end(&["/usr/bin/pgrep", "-f", &format!("^/bin/sleep {argument}$")])?.0 == 0)
-}
 
 fn bad_beside_good(host: Host<'_>) -> Result<()> {
     host.clear()?;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Case, switch::sleeper};
+use super::{
+    Case,
+    switch::{runs, sleeper},
+};
 use crate::{Host, wait};
 
 /// The suite.
@@ -62,9 +65,7 @@ fn folder_gone(host: Host<'_>) -> Result<()> {
     host.sh("rm -rf /var/lib/osmoda/desired; mv /var/lib/osmoda/elsewhere /var/lib/osmoda/desired")?;
     host.document("0.yaml", &sleeper("s0", 8009, "  probation: {ttl: 0s}\n"))?;
     host.osmoda(&["apply"])?;
-    wait("the edit after it came back", Duration::from_secs(20), || {
-        Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8009$"])?.0 == 0)
-    })?;
+    wait("the edit after it came back", Duration::from_secs(20), || runs(host, 8009))?;
     Ok(())
 }
 
@@ -158,16 +159,14 @@ fn read_only_store(host: Host<'_>) -> Result<()> {
         std::thread::sleep(Duration::from_secs(1));
         let (code, out, err) = host.osmoda(&["apply"])?;
         ensure!(code == 2 && !err.is_empty(), "{code} {out}{err}");
-        ensure!(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8301$"])?.0 == 0, "what ran was touched");
+        ensure!(runs(host, 8301)?, "what ran was touched");
         let status = host.json(&["status"])?;
         ensure!(status["state"] == "retrying", "{status:#}");
         Ok(())
     })();
     host.sh("umount -l /nix; systemctl restart osmoda-agentd")?;
     outcome?;
-    wait("the edit once the store can be written", Duration::from_secs(90), || {
-        Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8302$"])?.0 == 0)
-    })?;
+    wait("the edit once the store can be written", Duration::from_secs(90), || runs(host, 8302))?;
     Ok(())
 }
 
@@ -185,9 +184,7 @@ fn nix_missing(host: Host<'_>) -> Result<()> {
     })();
     host.sh("mv /usr/bin/nix-store.away /usr/bin/nix-store")?;
     outcome?;
-    wait("the app once Nix is back", Duration::from_secs(90), || {
-        Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8401$"])?.0 == 0)
-    })?;
+    wait("the app once Nix is back", Duration::from_secs(90), || runs(host, 8401))?;
     Ok(())
 }
 
@@ -199,11 +196,9 @@ fn bus_gone(host: Host<'_>) -> Result<()> {
     host.sh("pkill -9 -x dbus-daemon; sleep 1; systemctl start dbus.socket dbus.service")?;
     std::thread::sleep(Duration::from_secs(2));
     answers(host)?;
-    ensure!(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8501$"])?.0 == 0, "what ran was touched");
+    ensure!(runs(host, 8501)?, "what ran was touched");
     host.document("a.yaml", &sleeper("a", 8502, QUICK))?;
-    wait("an edit after the bus is back", Duration::from_secs(60), || {
-        Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8502$"])?.0 == 0)
-    })?;
+    wait("an edit after the bus is back", Duration::from_secs(60), || runs(host, 8502))?;
     Ok(())
 }
 
@@ -229,9 +224,7 @@ fn killed_often(host: Host<'_>) -> Result<()> {
         std::thread::sleep(Duration::from_millis(u64::from(n) * 5));
         host.sh("pkill -9 -x agentd || true")?;
     }
-    wait("the last version", Duration::from_secs(60), || {
-        Ok(host.end(&["/usr/bin/pgrep", "-f", "^/bin/sleep 8640$"])?.0 == 0)
-    })?;
+    wait("the last version", Duration::from_secs(60), || runs(host, 8640))?;
     answers(host)?;
     host.settle()?;
     ensure!(host.sh("pgrep -cf '^/bin/sleep 86'")?.trim() == "1", "more than one version runs");

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Case, switch::sleeper};
+use super::{
+    Case,
+    switch::{runs, sleeper},
+};
 use crate::{Host, wait};
 
 /// The suite.
@@ -20,10 +23,6 @@ pub fn cases() -> Vec<Case> {
 }
 
 const QUICK: &str = "  probation: {ttl: 500ms}\n";
-
-fn runs(host: Host<'_>, argument: u32) -> Result<bool> {
-    Ok(host.end(&["/usr/bin/pgrep", "-f", &format!("^/bin/sleep {argument}$")])?.0 == 0)
-}
 
 fn one(host: Host<'_>, argument: u32) -> Result<()> {
     host.clear()?;

@@ -40,7 +40,8 @@ pub fn sleeper(name: &str, argument: u32, more: &str) -> String {
 
 const QUICK: &str = "  probation: {ttl: 500ms}\n";
 
-fn runs(host: Host<'_>, argument: u32) -> Result<bool> {
+/// True when that sleeper runs.
+pub fn runs(host: Host<'_>, argument: u32) -> Result<bool> {
     let pattern = format!("^/bin/sleep {argument}$");
     Ok(host.end(&["/usr/bin/pgrep", "-f", &pattern])?.0 == 0)
 }
