@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-const ROWS: usize = 25_600;
+const ROWS: usize = 51_200;
 const VERIFIED: usize = 400_000;
 
 fn payload(n: usize) -> serde_json::Value {
@@ -64,14 +64,20 @@ fn appended(clients: usize, batch: usize, rows: usize) -> f64 {
     rows as f64 / started.elapsed().as_secs_f64()
 }
 
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 fn main() {
-    for (clients, batch, goal) in [(64, 1, None), (1, 64, None), (4, 64, Some(0.9))] {
-        let (mut floor, mut ours) = (0.0_f64, 0.0_f64);
-        // Alternating, and the best of each: the disk has moods.
-        for _ in 0..7 {
-            floor = floor.max(bare(ROWS, clients * batch));
-            ours = ours.max(appended(clients, batch, ROWS));
+    for (clients, batch, goal) in [(64, 1, None), (1, 64, None), (16, 64, Some(0.9))] {
+        let (mut floor, mut ours) = (Vec::new(), Vec::new());
+        // Alternating, and the median of each: the disk has moods.
+        for _ in 0..11 {
+            floor.push(bare(ROWS, clients * batch));
+            ours.push(appended(clients, batch, ROWS));
         }
+        let (floor, ours) = (median(floor), median(ours));
         let line = json!({
             "name": format!("ledger append, {clients} clients, {batch} events at a time"),
             "value": ours.round(), "unit": "events/s",

@@ -144,7 +144,7 @@ fn rows(db: &Connection, checkpoints: &[Checkpoint], report: &mut Report) -> Res
         if !chain::is_word(kind) || !chain::is_word(actor) || !chain::is_word(ts) {
             report.add(id, "its time, type or actor has characters that make the hash ambiguous");
         }
-        let computed = chain::hash(id, ts, kind, actor, payload, prev);
+        let computed = chain::hash(id, [ts, kind, actor, payload, prev]);
         linked &= stored == computed;
         if stored != computed {
             report.add(id, "its content does not have its hash");

@@ -2,9 +2,11 @@
 //! share the next one.
 
 use std::{
+    borrow::Cow,
     path::Path,
+    slice,
     sync::{
-        Arc,
+        Arc, LazyLock,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
@@ -12,7 +14,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -31,15 +33,23 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
 /// ...or when nothing has come for this long since the last event.
 const CHECKPOINT_IDLE: Duration = Duration::from_secs(30);
 
+/// Rows of one statement, where there are as many: what a statement costs besides its rows is then next to nothing.
+const ROWS: usize = 32;
+
 /// An event that is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// Its row.
     pub id: i64,
-    /// Its time.
-    pub ts: String,
-    /// Its hash.
-    pub hash: String,
+    hash: [u8; 64],
+}
+
+impl Receipt {
+    /// Its hash, in lower-case hex.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        chain::text(&self.hash)
+    }
 }
 
 /// The ledger, open for appending. Clones share it; the last one that goes signs a checkpoint.
@@ -59,8 +69,8 @@ type Reply = oneshot::Sender<Result<Vec<Receipt>, LedgerError>>;
 /// An event with its payload as it is written. Callers make them, on their own time.
 #[derive(Debug)]
 struct Entry {
-    kind: String,
-    actor: String,
+    kind: Cow<'static, str>,
+    actor: Cow<'static, str>,
     payload: String,
 }
 
@@ -100,8 +110,8 @@ impl Ledger {
                 return Ok(());
             }
             let payload = serde_json::json!({ "public": public });
-            let entry = Entry::new(Event::new("ledger.key-created", "ledger", payload))?;
-            write(&mut db, [&entry].into_iter()).map(drop)
+            let mut entry = Some(Entry::new(Event::new("ledger.key-created", "ledger", payload))?);
+            write(&mut db, || entry.take().into_iter().collect()).map(drop)
         })?;
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
@@ -198,32 +208,17 @@ impl Writer {
     }
 
     fn take(&mut self, first: Message, messages: &Receiver<Message>) {
-        let mut batch: Vec<(Vec<Entry>, Reply)> = Vec::new();
-        let mut checkpoints = Vec::new();
-        let mut count = 0;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            match message {
-                Message::Append(entries, reply) => {
-                    count += entries.len();
-                    batch.push((entries, reply));
+        let mut queue = Queue { first: Some(first), messages, events: 0, waiting: Vec::new(), checkpoints: Vec::new() };
+        match write(&mut self.db, || queue.take()) {
+            Ok(receipts) => {
+                self.unsigned += receipts.len();
+                let mut receipts = receipts.into_iter();
+                for (events, reply) in queue.waiting {
+                    // Whoever no longer waits has its event all the same.
+                    let _ = reply.send(Ok(receipts.by_ref().take(events).collect()));
                 }
-                Message::Checkpoint(reply) => checkpoints.push(reply),
             }
-            next = if count < BATCH { messages.try_recv().ok() } else { None };
-        }
-        if !batch.is_empty() {
-            match write(&mut self.db, batch.iter().flat_map(|(entries, _)| entries)) {
-                Ok(receipts) => {
-                    self.unsigned += count;
-                    let mut receipts = receipts.into_iter();
-                    for (entries, reply) in batch {
-                        // Whoever no longer waits has its event all the same.
-                        let _ = reply.send(Ok(receipts.by_ref().take(entries.len()).collect()));
-                    }
-                }
-                Err(error) => batch.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
-            }
+            Err(error) => queue.waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
         }
         if self.unsigned >= CHECKPOINT_EVENTS
             && self.signed.is_none_or(|at| at.elapsed() >= CHECKPOINT_PAUSE)
@@ -231,7 +226,7 @@ impl Writer {
         {
             tracing::error!("a checkpoint of the ledger could not be signed: {error}");
         }
-        for reply in checkpoints {
+        for reply in queue.checkpoints {
             let _ = reply.send(self.checkpoint());
         }
     }
@@ -246,28 +241,109 @@ impl Writer {
     }
 }
 
-/// Appends events in one transaction, which is durable when this returns, or leaves no trace.
-fn write<'a>(db: &mut Connection, entries: impl Iterator<Item = &'a Entry>) -> Result<Vec<Receipt>, LedgerError> {
+/// What one transaction takes from the messages.
+struct Queue<'a> {
+    first: Option<Message>,
+    messages: &'a Receiver<Message>,
+    events: usize,
+    /// Who waits for how many receipts, in order.
+    waiting: Vec<(usize, Reply)>,
+    checkpoints: Vec<oneshot::Sender<Result<(), LedgerError>>>,
+}
+
+impl Queue<'_> {
+    /// All that has come by now, up to [`BATCH`].
+    fn take(&mut self) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        while self.events < BATCH
+            && let Some(message) = self.first.take().or_else(|| self.messages.try_recv().ok())
+        {
+            match message {
+                Message::Append(entries, reply) => {
+                    self.events += entries.len();
+                    self.waiting.push((entries.len(), reply));
+                    if taken.is_empty() { taken = entries } else { taken.extend(entries) }
+                }
+                Message::Checkpoint(reply) => self.checkpoints.push(reply),
+            }
+        }
+        taken
+    }
+}
+
+/// Appends events in one transaction, which is durable when this returns, or leaves no trace. What comes while the rows
+/// are written joins them: `next` is asked until it has no more.
+fn write(db: &mut Connection, mut next: impl FnMut() -> Vec<Entry>) -> Result<Vec<Receipt>, LedgerError> {
+    static ONE: LazyLock<String> = LazyLock::new(|| insert_statement(1));
+    static MANY: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS));
+
+    let mut entries = next();
+    let mut receipts: Vec<Receipt> = Vec::with_capacity(entries.len());
+    if entries.is_empty() {
+        return Ok(receipts);
+    }
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut receipts: Vec<Receipt> = Vec::new();
     {
-        let (mut id, mut prev) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
-        let mut insert = transaction.prepare_cached(
-            "INSERT INTO events (id, ts, type, actor, payload, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        let ts = now();
-        for Entry { kind, actor, payload } in entries {
-            id += 1;
-            let hash = chain::hash(id, &ts, kind, actor, payload, &prev);
-            let hash = chain::text(&hash);
-            insert.execute(params![id, ts, kind, actor, payload, prev, hash])?;
-            prev.clear();
-            prev.push_str(hash);
-            receipts.push(Receipt { id, ts: ts.clone(), hash: hash.to_owned() });
+        let (id, hash) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
+        let mut row = Row { id, hash, ts: now() };
+        let mut one = transaction.prepare_cached(&ONE)?;
+        while !entries.is_empty() {
+            let (whole, rest) = entries.as_chunks::<ROWS>();
+            if !whole.is_empty() {
+                let mut many = transaction.prepare_cached(&MANY)?;
+                for entries in whole {
+                    insert(&mut many, entries, &mut row, &mut receipts)?;
+                }
+            }
+            for entry in rest {
+                insert(&mut one, slice::from_ref(entry), &mut row, &mut receipts)?;
+            }
+            entries = next();
         }
     }
     transaction.commit()?;
     Ok(receipts)
+}
+
+/// Where the chain is.
+struct Row {
+    id: i64,
+    hash: String,
+    ts: String,
+}
+
+/// `?1` is the time of all rows, `?2` the hash before them; each row has five more, and its own hash is the next one's
+/// `prev_hash`.
+fn insert_statement(rows: usize) -> String {
+    let row = |n: usize| {
+        let (id, before) = (3 + 5 * n, if n == 0 { 2 } else { 2 + 5 * n });
+        format!("(?{id}, ?1, ?{}, ?{}, ?{}, ?{before}, ?{})", id + 1, id + 2, id + 3, id + 4)
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    format!("INSERT INTO events (id, ts, type, actor, payload, prev_hash, hash) VALUES {}", rows.join(", "))
+}
+
+fn insert(
+    statement: &mut Statement,
+    entries: &[Entry],
+    row: &mut Row,
+    receipts: &mut Vec<Receipt>,
+) -> rusqlite::Result<()> {
+    statement.raw_bind_parameter(1, &row.ts)?;
+    statement.raw_bind_parameter(2, &row.hash)?;
+    for (entry, at) in entries.iter().zip((3..).step_by(5)) {
+        let Entry { kind, actor, payload } = entry;
+        row.id += 1;
+        let hash = chain::hash(row.id, [row.ts.as_str(), kind, actor, payload, &row.hash].map(str::as_bytes));
+        row.hash.clear();
+        row.hash.push_str(chain::text(&hash));
+        statement.raw_bind_parameter(at, row.id)?;
+        for (at, text) in (at + 1..).zip([kind.as_ref(), actor, payload, &row.hash]) {
+            statement.raw_bind_parameter(at, text)?;
+        }
+        receipts.push(Receipt { id: row.id, hash });
+    }
+    statement.raw_execute().map(drop)
 }
 
 /// The last row's id and hash.

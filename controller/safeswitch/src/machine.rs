@@ -134,8 +134,8 @@ impl Machine {
 }
 
 /// Appends an event about a switch. A ledger that cannot be written does not stop a rollback: that is said in the log.
-pub(crate) async fn note(ledger: &Ledger, kind: &str, actor: &str, payload: serde_json::Value) {
-    if let Err(error) = ledger.append(Event::new(kind, actor, payload)).await {
+pub(crate) async fn note(ledger: &Ledger, kind: &'static str, actor: &str, payload: serde_json::Value) {
+    if let Err(error) = ledger.append(Event::new(kind, actor.to_owned(), payload)).await {
         tracing::error!(kind, "the event could not be recorded: {error}");
     }
 }

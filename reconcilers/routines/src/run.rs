@@ -45,7 +45,8 @@ pub async fn run(machine: &Machine, name: &Name) -> Result<(), String> {
     if !alerts.is_empty() {
         let ledger = Ledger::open(&machine.ledger_folder()).map_err(|e| e.to_string())?;
         let actor = format!("routine/{name}");
-        let events = alerts.into_iter().map(|alert| Event::new("routine.alert", &actor, json!({ "reason": alert })));
+        let events =
+            alerts.into_iter().map(|alert| Event::new("routine.alert", actor.clone(), json!({ "reason": alert })));
         ledger.append_all(events.collect()).await.map_err(|e| e.to_string())?;
     }
     if memory != before {

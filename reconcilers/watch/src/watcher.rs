@@ -132,7 +132,7 @@ async fn take(shared: &Shared, slice: &Slice, view: &View, ladder: &mut Ladder, 
             let unit = slice.spec.ladder[rung].unit.clone();
             let payload = json!({ "remedy": remedy, "unit": unit, "rung": rung, "attempt": attempt, "reason": why });
             // Nothing is done that cannot be recorded first.
-            if let Err(error) = shared.ledger.append(Event::new("watcher.remedy", &actor, payload)).await {
+            if let Err(error) = shared.ledger.append(Event::new("watcher.remedy", actor.clone(), payload)).await {
                 tracing::error!("{actor}: the remedy is held back: {error}");
                 return;
             }
@@ -212,9 +212,9 @@ async fn carry_out(shared: &Shared, remedy: Remedy, unit: &str, actor: &str, why
     }
 }
 
-async fn note(shared: &Shared, kind: &str, actor: &str, payload: Value) {
+async fn note(shared: &Shared, kind: &'static str, actor: &str, payload: Value) {
     tracing::info!("{actor}: {kind} {payload}");
-    if let Err(error) = shared.ledger.append(Event::new(kind, actor, payload)).await {
+    if let Err(error) = shared.ledger.append(Event::new(kind, actor.to_owned(), payload)).await {
         tracing::error!("{actor}: {kind} could not be recorded: {error}");
     }
 }
