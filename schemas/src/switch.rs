@@ -165,6 +165,20 @@ pub struct GateStatus {
 }
 
 impl SwitchRecord {
+    /// Enters a state, now. Nothing happens when it is there already.
+    pub fn enter(&mut self, state: SwitchState) {
+        if self.state != state {
+            self.state = state;
+            self.history.push(Transition { state, at: crate::now() });
+        }
+    }
+
+    /// True once units may have been moved.
+    #[must_use]
+    pub fn touched(&self) -> bool {
+        self.history.iter().any(|transition| transition.state == SwitchState::Activating)
+    }
+
     /// When it came into its present state.
     #[must_use]
     pub fn since(&self) -> Option<Timestamp> {

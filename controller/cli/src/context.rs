@@ -27,7 +27,8 @@ pub struct Context {
     pub printer: Printer,
     /// Where osModa keeps its state.
     pub state_dir: PathBuf,
-    run_dir: PathBuf,
+    /// Where its sockets are, and what a reboot forgets.
+    pub run_dir: PathBuf,
 }
 
 /// Why a command did not do what it was asked.

@@ -1,10 +1,12 @@
 //! After a boot: what a reboot or a power cut cut off is closed, and the committed generation is the active one.
 
 use osmoda_ledger::Ledger;
-use osmoda_schemas::switch::{SwitchPurpose, SwitchState, Transition};
-use serde_json::json;
+use osmoda_schemas::switch::SwitchState;
 
-use crate::{Machine, QuarantineEntry, SwitchError, boot_id, machine::note};
+use crate::{
+    Machine, SwitchError, boot_id,
+    conclude::{judge, record_outcome},
+};
 
 /// Closes the records of switches that the machine went down in, and points `/run/osmoda/generation` to the committed
 /// generation. systemd's generator has linked its units already. Does nothing to a switch of this boot.
@@ -30,34 +32,20 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         };
         let is_committed = committed.as_ref().is_some_and(|c| c.path.as_str() == record.target)
             && record.state == SwitchState::Probation;
-        let (state, kind) = if is_committed {
-            (SwitchState::Committed, "switch.committed")
-        } else {
-            (SwitchState::RolledBack, "switch.rolled-back")
-        };
-        let mut payload = json!({ "switch": record.id, "generation": committed.as_ref().map(|c| c.path.as_str()) });
+        record.probation_until = None;
         if is_committed {
             record.number = committed.as_ref().map(|c| c.number);
+            record.enter(SwitchState::Committed);
         } else {
-            let reason = format!("the machine went down during the switch ({})", record.state);
-            payload["reason"] = json!(reason);
-            if record.state >= SwitchState::Activating && record.purpose == SwitchPurpose::Apply {
-                // It may be what brought the machine down: somebody has to say yes before it is tried again.
-                let entry = QuarantineEntry {
-                    path: record.target.clone(),
-                    reason: reason.clone(),
-                    switch: record.id.clone(),
-                    at: osmoda_schemas::now(),
-                };
-                machine.quarantine().add(entry).map_err(SwitchError::io("the quarantine"))?;
-            }
-            record.failure = Some(reason);
+            record.failure = Some(format!("the machine went down during the switch ({})", record.state));
+            record.enter(SwitchState::RolledBack);
         }
-        record.probation_until = None;
-        record.state = state;
-        record.history.push(Transition { state, at: osmoda_schemas::now() });
+        // What was touched may be what brought the machine down: somebody has to say yes before it is tried again.
+        judge(machine, &record)?;
+        if let Err(error) = record_outcome(machine, ledger, &record, "boot").await {
+            tracing::error!(switch = record.id, "how it ended could not be recorded: {error}");
+        }
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
-        note(ledger, kind, "boot", payload).await;
         for end in ["base", "target"] {
             let name = format!("switch-{}-{end}", record.id);
             machine.roots.unpin(&name).map_err(SwitchError::io("a root"))?;

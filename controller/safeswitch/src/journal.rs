@@ -9,6 +9,7 @@ use std::{
 use osmoda_generation::durable;
 use osmoda_schemas::switch::SwitchRecord;
 use rustix::fs::FlockOperation;
+use uuid::Uuid;
 
 /// Finished records that are kept; the ledger remembers the others.
 const KEEP: usize = 200;
@@ -19,13 +20,15 @@ const LATEST: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Journal {
     folder: PathBuf,
+    /// Where records are while there is no room in the folder: until then, or until a reboot, they are the valid ones.
+    volatile: PathBuf,
 }
 
 impl Journal {
-    /// Records in that folder.
+    /// Records in that folder, and in one that a reboot empties.
     #[must_use]
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub fn new(folder: PathBuf, volatile: PathBuf) -> Self {
+        Self { folder, volatile }
     }
 
     /// The folder, for whoever follows it.
@@ -40,8 +43,23 @@ impl Journal {
     /// When it cannot be written; the former one is there then.
     pub fn write(&self, record: &SwitchRecord) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
-        durable::write(&self.file(&record.id), &text)
+        durable::write(&self.file(&record.id), &text(record)?)?;
+        durable::remove(&self.volatile_file(&record.id))
+    }
+
+    /// Keeps a record until a reboot, for want of room on the disk. Whoever reads it gets this one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self, record: &SwitchRecord) -> io::Result<()> {
+        fs::create_dir_all(&self.volatile)?;
+        durable::write(&self.volatile_file(&record.id), &text(record)?)
+    }
+
+    /// True for a record that is kept, and waits for room on the disk.
+    #[must_use]
+    pub fn is_kept(&self, id: &str) -> bool {
+        self.volatile_file(id).exists()
     }
 
     /// Reads a record by its id, or by the end of it.
@@ -58,7 +76,11 @@ impl Journal {
             let found = self.ids()?.into_iter().find(|known| known.ends_with(&ending));
             file = self.file(&found.unwrap_or_else(|| id.to_owned()));
         }
-        let text = fs::read(&file)?;
+        let kept = self.volatile.join(file.file_name().unwrap_or_default());
+        let text = match fs::read(&kept) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read(&file)?,
+            other => other?,
+        };
         serde_json::from_slice(&text).map_err(|e| io::Error::other(format!("{} is damaged: {e}", file.display())))
     }
 
@@ -79,6 +101,14 @@ impl Journal {
     /// When the folder cannot be read.
     pub fn in_flight(&self) -> io::Result<Vec<SwitchRecord>> {
         Ok(self.list(LATEST)?.into_iter().filter(|r| !r.state.is_final()).collect())
+    }
+
+    /// The id of the switch that was started last.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn latest(&self) -> io::Result<Option<Uuid>> {
+        Ok(self.ids()?.iter().filter_map(|id| id.parse().ok()).max())
     }
 
     /// Holds everybody else off until it is dropped.
@@ -121,6 +151,10 @@ impl Journal {
         self.folder.join(format!("{id}.json"))
     }
 
+    fn volatile_file(&self, id: &str) -> PathBuf {
+        self.volatile.join(format!("{id}.json"))
+    }
+
     fn ids(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -129,4 +163,8 @@ impl Journal {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         Ok(names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect())
     }
+}
+
+fn text(record: &SwitchRecord) -> io::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(record).map_err(io::Error::other)
 }

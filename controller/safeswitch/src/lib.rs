@@ -6,6 +6,7 @@
 //! generation.
 
 pub mod boot;
+mod conclude;
 mod gates;
 mod journal;
 mod machine;

@@ -77,7 +77,7 @@ impl Machine {
     /// Records of switches.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        Journal::new(self.state.join("switch"))
+        Journal::new(self.state.join("switch"), self.run.join("switch"))
     }
 
     /// Generations that are not tried again.

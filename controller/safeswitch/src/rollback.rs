@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use osmoda_generation::store_path::StorePath;
-use osmoda_schemas::switch::{SwitchPurpose, SwitchState};
+use osmoda_schemas::switch::SwitchState;
 use serde_json::json;
 
 use crate::{
     Machine, Prober, Runner, SwitchError,
+    conclude::judge,
     machine::note,
     runner::{changed_gates, longest_first_look},
     start::runner_unit,
@@ -24,27 +25,20 @@ impl Runner {
     /// # Errors
     /// When the way back could not be taken at all; the record says so, and the dead-man tries again.
     pub(crate) async fn roll_back(mut self, reason: String) -> Result<SwitchState, SwitchError> {
-        let touched = self.record.state >= SwitchState::Activating;
         self.record.failure = Some(reason.clone());
         self.record.probation_until = None;
         let id = self.record.id.clone();
         tracing::warn!(switch = id, "rolling back: {reason}");
-        if self.record.purpose == SwitchPurpose::Apply && touched {
-            self.quarantine(self.record.target.clone(), reason.clone());
+        if !self.record.touched() {
+            return self.conclude(SwitchState::RolledBack).await;
         }
-        if !touched {
-            self.enter(SwitchState::RolledBack);
-            let payload = json!({ "switch": id, "reason": reason, "touched": false, "target": self.record.target });
-            note(&self.ledger, "switch.refused", &self.record.actor, payload).await;
-            // Nothing has happened: even on a full disk, nothing has to be undone.
-            self.save()?;
-            self.finish().await;
-            return Ok(SwitchState::RolledBack);
+        if self.record.state != SwitchState::RollingBack {
+            let payload = json!({ "switch": id, "reason": reason, "from": self.record.target, "to": self.record.base });
+            note(&self.ledger, "switch.rolling-back", &self.record.actor, payload).await;
         }
-        let payload = json!({ "switch": id, "reason": reason, "from": self.record.target, "to": self.record.base });
-        note(&self.ledger, "switch.rolling-back", &self.record.actor, payload).await;
         self.enter(SwitchState::RollingBack);
-        if let Err(error) = self.save() {
+        // Before the way back, which may be interrupted: the generation is not tried again, whatever comes of it.
+        if let Err(error) = judge(&self.machine, &self.record).and_then(|()| self.save()) {
             // The way back does not depend on being able to write about it.
             tracing::error!("{error}");
         }
@@ -54,22 +48,13 @@ impl Runner {
             Err(error) if self.record.resumes < WAYS_BACK => return Err(error),
             Err(error) => vec![error.to_string()],
         };
-        let state = if problems.is_empty() { SwitchState::RolledBack } else { SwitchState::Failed };
-        self.enter(state);
-        let (kind, words) = match state {
-            SwitchState::RolledBack => ("switch.rolled-back", reason),
-            _ => ("switch.failed", format!("{reason}; and the way back: {}", problems.join("; "))),
-        };
-        if state == SwitchState::Failed {
-            tracing::error!(switch = id, "THE ROLLBACK FAILED, somebody has to look: {words}");
+        if problems.is_empty() {
+            return self.conclude(SwitchState::RolledBack).await;
         }
-        self.record.failure = Some(words.clone());
-        let payload = json!({ "switch": id, "reason": words, "generation": self.record.base });
-        note(&self.ledger, kind, &self.record.actor, payload).await;
-        // While the record does not say how it ended, the dead-man stays armed.
-        self.save()?;
-        self.finish().await;
-        Ok(state)
+        let words = format!("{reason}; and the way back: {}", problems.join("; "));
+        tracing::error!(switch = id, "THE ROLLBACK FAILED, somebody has to look: {words}");
+        self.record.failure = Some(words);
+        self.conclude(SwitchState::Failed).await
     }
 
     /// What is not as it was before, in words; empty: everything is.
@@ -123,7 +108,7 @@ pub async fn deadman(machine: Machine, id: &str) -> Result<SwitchState, SwitchEr
     drop(runner);
     let runner = Runner::open(machine, &id).await?;
     if runner.record.state.is_final() {
-        return Ok(runner.record.state);
+        return runner.wind_up().await;
     }
     if runner.is_in_profile()? {
         return runner.close_as_committed().await;

@@ -10,7 +10,7 @@ use osmoda_schemas::{
     operation::Nothing,
     ops::common::GetHealth,
     plan::{UnitChange, UnitVerb},
-    switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState, Transition},
+    switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState},
 };
 use osmoda_systemd::{
     ActivationReport, ActiveState, Manager, UnitEvents, Verb, activate, plan_activation, transient::TransientService,
@@ -19,9 +19,8 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    Journal, Machine, Prober, QuarantineEntry, SwitchError,
+    Journal, Machine, Prober, SwitchError,
     gates::{Verdict, ask_all, unanswered},
-    machine::note,
     start::deadman_name,
 };
 
@@ -69,7 +68,7 @@ impl Runner {
     /// When not even a rollback could be begun; the dead-man is still there then.
     pub async fn run(mut self) -> Result<SwitchState, SwitchError> {
         if self.record.state.is_final() {
-            return Ok(self.record.state);
+            return self.wind_up().await;
         }
         if self.record.state == SwitchState::RollingBack {
             self.record.resumes += 1;
@@ -90,8 +89,8 @@ impl Runner {
             Err(error) => Outcome::RollBack(error.to_string()),
         };
         match outcome {
-            Outcome::Commit => match self.commit().await {
-                Ok(()) => Ok(SwitchState::Committed),
+            Outcome::Commit => match self.commit() {
+                Ok(number) => self.committed_as(number).await,
                 // It is committed, whatever else went wrong: the next runner writes it down.
                 Err(error) if self.is_in_profile()? => Err(error),
                 Err(error) => self.roll_back(format!("it could not be committed: {error}")).await,
@@ -145,8 +144,13 @@ impl Runner {
             "ttl": self.record.ttl,
         });
         self.ledger.append(osmoda_ledger::Event::new("switch.activating", self.record.actor.clone(), payload)).await?;
-        self.enter(SwitchState::Activating);
-        self.save()
+        let mut record = self.record.clone();
+        record.enter(SwitchState::Activating);
+        // Not on a full disk.
+        self.journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
+        self.record = record;
+        tracing::info!(switch = self.record.id, "activating");
+        Ok(())
     }
 
     /// A timer of systemd's that rolls back although every process of osModa is dead.
@@ -327,8 +331,8 @@ impl Runner {
         client.call::<GetHealth>(&Nothing {}).await.map(drop).map_err(|e| format!("agentd does not answer: {e}"))
     }
 
-    /// The profile's link is the commit; the record follows it.
-    async fn commit(&mut self) -> Result<(), SwitchError> {
+    /// The profile's link is the commit; the record follows it. Gives the number of the generation.
+    fn commit(&self) -> Result<u64, SwitchError> {
         let target = self.target()?;
         let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
         // A power cut after the commit has to find the files of the generation, and not only their names.
@@ -338,8 +342,7 @@ impl Runner {
             SwitchPurpose::Apply => self.machine.profile.commit(&target),
             SwitchPurpose::Rollback => self.machine.profile.go_back(&target),
         };
-        let number = number.map_err(SwitchError::io("the profile"))?;
-        self.committed_as(number).await
+        number.map_err(SwitchError::io("the profile"))
     }
 
     /// True when the profile was moved to the target of a switch on probation: it is committed, and its record is not.
@@ -351,36 +354,21 @@ impl Runner {
     }
 
     /// The profile was moved, and then the runner ended: the record follows.
-    pub(crate) async fn close_as_committed(mut self) -> Result<SwitchState, SwitchError> {
+    pub(crate) async fn close_as_committed(self) -> Result<SwitchState, SwitchError> {
         let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
         let number = current.map(|committed| committed.number);
-        self.committed_as(number.unwrap_or_default()).await.map(|()| SwitchState::Committed)
+        self.committed_as(number.unwrap_or_default()).await
     }
 
-    async fn committed_as(&mut self, number: u64) -> Result<(), SwitchError> {
+    async fn committed_as(mut self, number: u64) -> Result<SwitchState, SwitchError> {
         self.record.number = Some(number);
-        self.record.probation_until = None;
-        let _ = self.machine.quarantine().remove(&self.record.target);
-        if self.record.purpose == SwitchPurpose::Rollback
-            && let Some(left) = self.record.base.clone()
-        {
-            // Otherwise the documents, which still wish it, would bring it back at once.
-            self.quarantine(left, "somebody went back from it".to_owned());
-        }
-        self.enter(SwitchState::Committed);
-        self.save()?;
-        let payload = json!({ "switch": self.record.id, "generation": self.record.target, "number": number,
-            "plan": self.record.plan });
-        note(&self.ledger, "switch.committed", &self.record.actor, payload).await;
-        self.finish().await;
-        Ok(())
+        self.conclude(SwitchState::Committed).await
     }
 
-    pub(crate) fn quarantine(&self, path: String, reason: String) {
-        let entry = QuarantineEntry { path, reason, switch: self.record.id.clone(), at: osmoda_schemas::now() };
-        if let Err(error) = self.machine.quarantine().add(entry) {
-            tracing::error!("the generation could not be quarantined: {error}");
-        }
+    /// The record says how it ended; what is left to do is to write that down, if that could not be done at once.
+    pub(crate) async fn wind_up(self) -> Result<SwitchState, SwitchError> {
+        let state = self.record.state;
+        if self.journal.is_kept(&self.record.id) { self.conclude(state).await } else { Ok(state) }
     }
 
     /// Disarms and lets go. What cannot be done here does no harm: the dead-man finds a final state.
@@ -399,17 +387,18 @@ impl Runner {
         self.journal.tidy(id);
     }
 
-    /// Enters a state in memory; [`Runner::save`] makes it durable.
+    /// Enters a state in memory; [`Runner::save`] makes it last.
     pub(crate) fn enter(&mut self, state: SwitchState) {
-        if self.record.state != state {
-            self.record.state = state;
-            self.record.history.push(Transition { state, at: osmoda_schemas::now() });
-            tracing::info!(switch = self.record.id, "{state}");
-        }
+        self.record.enter(state);
+        tracing::info!(switch = self.record.id, "{state}");
     }
 
+    /// Writes the record to the disk, and when there is no room, at least to where the next runner finds it.
     pub(crate) fn save(&self) -> Result<(), SwitchError> {
-        self.journal.write(&self.record).map_err(SwitchError::io("the record of the switch"))
+        self.journal
+            .write(&self.record)
+            .or_else(|_| self.journal.keep(&self.record))
+            .map_err(SwitchError::io("the record of the switch"))
     }
 
     pub(crate) fn target(&self) -> Result<StorePath, SwitchError> {

@@ -9,7 +9,7 @@ use osmoda_schemas::{
     switch::{SwitchPurpose, SwitchRecord, SwitchState, Transition},
 };
 use osmoda_systemd::{Manager, transient::TransientService};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::{Machine, SwitchError, boot_id, short_id};
 
@@ -69,7 +69,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         return Err(StartError::Busy(other.id.clone()));
     }
     let base = machine.active().map_err(SwitchError::io("the active generation"))?;
-    let id = Uuid::now_v7().to_string();
+    let id = later_than(journal.latest().map_err(SwitchError::io("the records of switches"))?).to_string();
     let mut record = SwitchRecord {
         id: id.clone(),
         purpose: request.purpose,
@@ -98,12 +98,22 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
     drop(lock);
     if let Err(error) = manager.start_transient(&runner_unit(&id), &runner(machine, &id)).await {
         record.failure = Some(format!("its runner could not be started: {error}"));
-        record.state = SwitchState::RolledBack;
-        record.history.push(Transition { state: SwitchState::RolledBack, at: osmoda_schemas::now() });
+        record.enter(SwitchState::RolledBack);
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
         return Err(SwitchError::from(error).into());
     }
     Ok(id)
+}
+
+/// An id that follows the latest one, also when the clock went back in between.
+fn later_than(latest: Option<Uuid>) -> Uuid {
+    let now = Uuid::now_v7();
+    let Some(latest) = latest.filter(|latest| *latest >= now) else { return now };
+    // The first six bytes are milliseconds (RFC 9562, section 5.7).
+    let millis = u64::try_from(latest.as_u128() >> 80).unwrap_or_default() + 1;
+    let mut random = [0; 10];
+    random.copy_from_slice(&now.as_bytes()[6..]);
+    Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 /// Starts the runner of a switch again that has none, and no dead-man that would see to it: it was killed between the
@@ -162,4 +172,18 @@ pub(crate) fn runner_unit(id: &str) -> String {
 /// The timer (and service) that undoes a switch whose runner is gone.
 pub(crate) fn deadman_name(id: &str) -> String {
     format!("osmoda-deadman-{}", short_id(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_although_the_clock_goes_back() {
+        let future = Builder::from_unix_timestamp_millis(0x1fff_ffff_ffff, &[0xff; 10]).into_uuid();
+        let next = later_than(Some(future));
+        assert!(next > future && next.get_version_num() == 7, "{next}");
+        assert!(later_than(Some(next)) > next);
+        assert!(later_than(None) < future);
+    }
 }

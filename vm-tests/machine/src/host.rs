@@ -126,11 +126,11 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// Takes every document away and waits until nothing of it runs.
+    /// Takes every document away, forgets what failed, and waits until nothing of it runs.
     pub fn clear(&self) -> Result<()> {
         wait("agentd", Duration::from_secs(30), || Ok(self.osmoda(&["status"])?.0 == 0))?;
         self.settle()?;
-        self.sh("find /var/lib/osmoda/desired ! -type d -delete")?;
+        self.sh("find /var/lib/osmoda/desired ! -type d -delete; rm -f /var/lib/osmoda/quarantine.json")?;
         if self.end(&["/bin/cat", "/etc/osmoda/agentd.yaml"])?.1 != QUICK {
             self.configure(QUICK)?;
         }

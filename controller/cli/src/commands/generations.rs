@@ -70,7 +70,7 @@ pub async fn gc(context: &Context, keep: u32) -> Result<u8, Failure> {
 
 /// Shows switches of the past, from their records: also when no daemon runs.
 pub fn history(context: &Context, limit: usize) -> Result<u8, Failure> {
-    let journal = Journal::new(context.state_dir.join("switch"));
+    let journal = Journal::new(context.state_dir.join("switch"), context.run_dir.join("switch"));
     let switches = journal
         .list(limit)
         .map_err(|e| Problem::new(500, "journal-not-readable", format!("{}: {e}", journal.folder().display())))?;

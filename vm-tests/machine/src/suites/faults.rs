@@ -17,7 +17,6 @@ pub fn cases() -> Vec<Case> {
         case("faults: the whole folder gone is not a wish", folder_gone),
         case("faults: most documents gone are held, and released on a word", mass_delete),
         case("faults: a document deleted while it is applied", deleted_while_applied),
-        case("faults: the state directory full", full_disk),
         case("faults: the Nix store read-only", read_only_store),
         case("faults: Nix missing", nix_missing),
         case("faults: the bus gone and back", bus_gone),
@@ -31,7 +30,8 @@ pub fn cases() -> Vec<Case> {
 
 const QUICK: &str = "  probation: {ttl: 500ms}\n";
 
-fn answers(host: Host<'_>) -> Result<Duration> {
+/// Waits for agentd.
+pub fn answers(host: Host<'_>) -> Result<Duration> {
     wait("agentd's answer", Duration::from_secs(40), || Ok(host.osmoda(&["status"])?.0 == 0))
 }
 
@@ -101,50 +101,6 @@ fn deleted_while_applied(host: Host<'_>) -> Result<()> {
     })?;
     ensure!(host.osmoda(&["get", "App/a"])?.0 == 2, "it is still known");
     Ok(())
-}
-
-fn full_disk(host: Host<'_>) -> Result<()> {
-    host.clear()?;
-    host.document("a.yaml", &sleeper("a", 8201, QUICK))?;
-    host.apply(&[])?;
-    host.settle()?;
-    // A small file system over the state directory, with a copy of what is in it, and then no room.
-    host.sh(
-        "systemctl stop osmoda-agentd osmoda-watch osmoda-routines; cp -a /var/lib/osmoda /run/state-copy; \
-         mount -t tmpfs -o size=6M,mode=755 tmpfs /var/lib/osmoda; cp -a /run/state-copy/. /var/lib/osmoda/; rm -rf /run/state-copy; \
-         systemctl start osmoda-agentd osmoda-watch osmoda-routines",
-    )?;
-    let outcome = (|| {
-        answers(host)?;
-        host.sh("dd if=/dev/zero of=/var/lib/osmoda/fill bs=1M 2>/dev/null || true; dd if=/dev/zero of=/var/lib/osmoda/fill2 bs=512 2>/dev/null || true")?;
-        let (code, out, err) = host.osmoda(&["apply", "-f", "/dev/null", "--ttl", "0s"])?;
-        ensure!(code != 1, "{out}{err}");
-        host.machine.write("/run/b.yaml", &sleeper("b", 8202, QUICK))?;
-        let (code, out, err) = host.osmoda(&["apply", "-f", "/run/b.yaml"])?;
-        ensure!(
-            code == 2
-                && err.contains("507")
-                    | err.contains("full")
-                    | err.contains("not-writable")
-                    | err.contains("cannot-write"),
-            "{code} {out}{err}"
-        );
-        ensure!(host.active("osmoda-app-a.service")? == "active", "what ran was touched");
-        host.sh("rm /var/lib/osmoda/fill /var/lib/osmoda/fill2")?;
-        wait("the apply with room again", Duration::from_secs(60), || {
-            Ok(host.osmoda(&["apply", "-f", "/run/b.yaml", "--wait"])?.0 == 0)
-        })?;
-        ensure!(host.active("osmoda-app-b.service")? == "active");
-        ensure!(host.osmoda(&["ledger", "verify"])?.0 == 0, "the ledger is not whole");
-        Ok(())
-    })();
-    host.sh(
-        "systemctl stop osmoda-agentd osmoda-watch osmoda-routines; rm -f /var/lib/osmoda/fill*; cp -a /var/lib/osmoda /run/state-copy; \
-         umount -l /var/lib/osmoda; rm -rf /var/lib/osmoda/* ; cp -a /run/state-copy/. /var/lib/osmoda/; rm -rf /run/state-copy; \
-         systemctl start osmoda-agentd osmoda-watch osmoda-routines",
-    )?;
-    answers(host)?;
-    outcome
 }
 
 fn read_only_store(host: Host<'_>) -> Result<()> {

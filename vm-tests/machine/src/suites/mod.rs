@@ -3,6 +3,7 @@
 pub mod api;
 pub mod authors;
 mod cli;
+mod disk;
 mod documents;
 mod faults;
 mod http;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
         switch::cases(),
         stuck::cases(),
         faults::cases(),
+        disk::cases(),
         sandbox::cases(),
         routines::cases(),
         authors::cases(),

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::{
     Case,
+    faults::answers,
     switch::{runs, sleeper},
 };
 use crate::{Host, wait};
@@ -17,6 +18,7 @@ pub fn cases() -> Vec<Case> {
         case("stuck: a program that ends badly when it is stopped can be deleted", ends_badly),
         case("stuck: a new app that fails is taken away, and that is no failed rollback", new_one_fails),
         case("stuck: the bus gone in probation", bus_gone),
+        case("stuck: the bus gone while units are moved", bus_gone_midway),
         case("stuck: a record without a runner gets one", orphan),
         case("stuck: a commit that was not written down is one", half_committed),
     ]
@@ -65,16 +67,54 @@ fn bus_gone(host: Host<'_>) -> Result<()> {
     one(host, 7721)?;
     host.document("a.yaml", &sleeper("a", 7722, "  probation: {ttl: 6s}\n"))?;
     wait("probation", Duration::from_secs(20), || Ok(host.last_switch()?["state"] == "probation"))?;
-    host.sh("pkill -9 -x dbus-daemon; sleep 1; systemctl start dbus.socket dbus.service")?;
+    without_bus(host)?;
+    comes_out(host, 7721, 7722)
+}
+
+fn without_bus(host: Host<'_>) -> Result<()> {
+    host.sh("pkill -9 -x dbus-daemon; sleep 1; systemctl start dbus.socket dbus.service").map(drop)
+}
+
+/// A switch that was disturbed comes to an end, and what runs is what its record says.
+pub fn comes_out(host: Host<'_>, old: u32, new: u32) -> Result<()> {
     let mut state = String::new();
-    wait("the end of it", Duration::from_secs(90), || {
+    wait("the end of the switch", Duration::from_secs(90), || {
         state = host.last_switch()?["state"].as_str().unwrap_or_default().to_owned();
-        Ok(matches!(state.as_str(), "committed" | "rolledBack" | "failed"))
+        ensure!(state != "failed", "{:#}", host.last_switch()?);
+        Ok(matches!(state.as_str(), "committed" | "rolledBack"))
     })?;
-    ensure!(state != "failed", "{:#}", host.last_switch()?);
-    ensure!(runs(host, if state == "committed" { 7722 } else { 7721 })?, "{state}, but something else runs");
-    wait("agentd", Duration::from_secs(40), || Ok(host.osmoda(&["status"])?.0 == 0))?;
+    let committed = state == "committed";
+    ensure!(runs(host, new)? == committed && runs(host, old)? != committed, "{state}, but something else runs");
+    let active = host.sh("readlink -f /run/osmoda/generation")?;
+    ensure!(active == host.sh("readlink -f /nix/var/nix/profiles/osmoda")?, "{state}, but the profile is elsewhere");
+    answers(host)?;
+    ensure!(host.osmoda(&["ledger", "verify"])?.0 == 0, "the ledger is not whole");
+    let id = host.last_switch()?["id"].clone();
+    let kind = if committed { "switch.committed" } else { "switch.rolled-back" };
+    let told =
+        |kind| Ok::<_, anyhow::Error>(host.events(kind)?.iter().filter(|e| e["payload"]["switch"] == id).count());
+    // What could not be written for a while is written by the runner, which tries once a second.
+    wait("the event of the outcome", Duration::from_secs(10), || Ok(told(kind)? == 1))?;
+    ensure!(told("switch.activating")? == 1, "{} intents", told("switch.activating")?);
     Ok(())
+}
+
+fn bus_gone_midway(host: Host<'_>) -> Result<()> {
+    host.clear()?;
+    host.document("a.yaml", &slow_to_stop(7726, QUICK))?;
+    host.apply(&[])?;
+    host.settle()?;
+    host.document("a.yaml", &slow_to_stop(7727, QUICK))?;
+    wait("the units' turn", Duration::from_secs(20), || Ok(host.last_switch()?["state"] == "activating"))?;
+    without_bus(host)?;
+    comes_out(host, 7726, 7727)
+}
+
+/// An app that takes three seconds to stop.
+pub fn slow_to_stop(argument: u32, more: &str) -> String {
+    format!(
+        "apiVersion: os.moda/v1\nkind: App\nmetadata: {{name: a}}\nspec:\n  command: [/bin/sh, -c, \"trap 'sleep 3; exit 0' TERM; /bin/sleep {argument} & wait\"]\n  update: restart\n{more}"
+    )
 }
 
 /// A record as it is when whoever wrote it was killed before it had started the runner.
