@@ -129,7 +129,7 @@ pub struct UnitChange {
     pub object: Option<ObjectRef>,
 }
 
-/// Store paths that the new generation refers to and the old one does not, and the other way round.
+/// Store paths that units of the new generation name and those of the old one do not, and the other way round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClosureDiff {
@@ -137,4 +137,16 @@ pub struct ClosureDiff {
     pub added: Vec<String>,
     /// Paths that are no longer referred to.
     pub removed: Vec<String>,
+}
+
+/// A package of the machine's closure that comes, goes, or is there in another version or build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageChange {
+    /// Its name, such as `hello`.
+    pub name: String,
+    /// Versions that go; none: it is new. An empty text where the store path names none.
+    pub before: Vec<String>,
+    /// Versions that come; none: it goes away.
+    pub after: Vec<String>,
 }

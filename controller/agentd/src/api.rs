@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use osmoda_generation::store_path::StorePath;
+use osmoda_generation::{NixStore, manifest::Manifest, packages::changes, store_path::StorePath};
 use osmoda_ipc::{Call, Metrics, Peer, Peers, Service, api_documents};
 use osmoda_ledger::Event;
 use osmoda_runtime::WorkQueue;
@@ -26,6 +26,7 @@ use osmoda_schemas::{
         },
         common::Accepted,
     },
+    plan::{ClosureDiff, PackageChange},
     problem::Problem,
     switch::SwitchPurpose,
 };
@@ -149,14 +150,38 @@ async fn delete_object(api: Api, call: Call, request: ObjectId) -> Result<Accept
 async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnswer, Problem> {
     let mut controller = api.controller.lock().await;
     controller.admit(None, false).await.map_err(|e| e.problem())?;
-    if request.documents.is_empty() {
+    let (plan, held) = if request.documents.is_empty() {
         let plan = controller.plan().map_err(|e| StepError::from(e).problem())?;
-        let held = controller.world.held().iter().cloned().collect();
-        return Ok(PlanAnswer { plan, problems: controller.problems(), held });
+        (plan, controller.world.held().iter().cloned().collect())
+    } else {
+        let mut trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
+        let plan = plan_of(&controller.base, &mut trial, &controller.judge);
+        (plan.map_err(|e| StepError::from(e).problem())?, Vec::new())
+    };
+    let problems = controller.problems();
+    let base = if plan.body.closure == ClosureDiff::default() { None } else { Some(controller.base.manifest.clone()) };
+    drop(controller);
+    let packages = match base {
+        Some(base) => packages(&api.machine.store, &base, &plan.body.closure).await,
+        None => Vec::new(),
+    };
+    Ok(PlanAnswer { plan, packages, problems, held })
+}
+
+/// What a plan changes in the closure. It is for people only: where Nix cannot be asked, the plan is as good without.
+async fn packages(store: &NixStore, base: &Manifest, change: &ClosureDiff) -> Vec<PackageChange> {
+    let old = base.references();
+    let new = change.added.iter().filter_map(|path| path.parse().ok()).collect::<BTreeSet<StorePath>>();
+    // What a generation brings itself, such as an app's files, is not there before it is built.
+    let (there, unbuilt): (BTreeSet<_>, BTreeSet<_>) = new.into_iter().partition(|path| path.as_path().exists());
+    let stay = old.iter().copied().filter(|path| !change.removed.iter().any(|gone| gone == path.as_str()));
+    match tokio::try_join!(store.closure(old.iter().copied()), store.closure(stay.chain(&there))) {
+        Ok((before, after)) => changes(&before, &after.into_iter().chain(unbuilt).collect()),
+        Err(error) => {
+            tracing::warn!("the closure cannot be told: {error}");
+            Vec::new()
+        }
     }
-    let mut trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
-    let plan = plan_of(&controller.base, &mut trial, &controller.judge).map_err(|e| StepError::from(e).problem())?;
-    Ok(PlanAnswer { plan, problems: controller.problems(), held: Vec::new() })
 }
 
 /// The world as it would be with these documents. Refuses all of them when one is not valid.

@@ -7,7 +7,7 @@ use osmoda_schemas::object::{Author, ContentHash, ObjectRef};
 use crate::{
     fragment::Fragment,
     manifest::{Manifest, ManifestEntry},
-    store_path::{StoreObject, StorePath},
+    store_path::{StoreObject, StorePath, references},
     tree::{Entry, Tree, TreeError},
 };
 
@@ -76,6 +76,7 @@ pub fn assemble<'a>(rendered: impl IntoIterator<Item = Rendered<'a>>) -> Result<
         let document = format!("desired/{}/{}.json", item.reference.kind, item.reference.name);
         tree.file(document, item.canonical).map_err(collision)?;
         let units: Vec<String> = fragment.units.keys().cloned().collect();
+        let references = fragment.units.values().flat_map(|text| references(text.as_bytes())).collect();
         for (unit, text) in fragment.units {
             tree.file(format!("units/{unit}"), text).map_err(collision)?;
         }
@@ -94,6 +95,7 @@ pub fn assemble<'a>(rendered: impl IntoIterator<Item = Rendered<'a>>) -> Result<
             hash: item.hash,
             author: item.author,
             units,
+            references,
             gates: fragment.gates,
             probation: fragment.probation,
         };

@@ -11,6 +11,7 @@ pub mod durable;
 pub mod fragment;
 pub mod manifest;
 mod nar;
+pub mod packages;
 pub mod plan;
 mod profile;
 mod roots;

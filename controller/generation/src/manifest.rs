@@ -1,6 +1,10 @@
 //! `manifest.json`: what a generation is made of, for whoever has to judge it without rendering anything.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
 
 use osmoda_schemas::{
     object::{Author, ContentHash, ObjectRef},
@@ -8,7 +12,7 @@ use osmoda_schemas::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::fragment::Gate;
+use crate::{fragment::Gate, store_path::StorePath};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
@@ -34,6 +38,9 @@ pub struct ManifestEntry {
     /// The units that it became.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<String>,
+    /// The store paths that those name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub references: BTreeSet<StorePath>,
     /// What a switch that changes it has to see pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
@@ -62,6 +69,12 @@ impl Manifest {
             return Err(io::Error::other(format!("{} is of version {}", file.display(), manifest.version)));
         }
         Ok(manifest)
+    }
+
+    /// Every store path that a unit names.
+    #[must_use]
+    pub fn references(&self) -> BTreeSet<&StorePath> {
+        self.objects.values().flat_map(|entry| &entry.references).collect()
     }
 
     /// Objects that are new or different from those of `old`, in order.

@@ -158,16 +158,14 @@ pub fn plan<'a>(
         }
     }
     let units = difference.unit_changes();
+    let closure = difference.closure(base, wishes.changed);
     Ok(Plan::new(PlanBody {
         base: base.path.as_ref().map(ToString::to_string),
         desired: wishes.digest,
         objects: difference.objects,
         unchanged,
         units,
-        closure: ClosureDiff {
-            added: difference.new_paths.difference(&difference.old_paths).map(ToString::to_string).collect(),
-            removed: difference.old_paths.difference(&difference.new_paths).map(ToString::to_string).collect(),
-        },
+        closure,
         warnings: difference.warnings,
     }))
 }
@@ -224,9 +222,9 @@ impl Difference {
 
     fn take_old(&mut self, base: &Base, reference: &ObjectRef) -> Result<(), PlanError> {
         let (Some(path), Some(entry)) = (&base.path, base.manifest.objects.get(reference)) else { return Ok(()) };
+        self.old_paths.extend(entry.references.iter().cloned());
         for unit in &entry.units {
             let text = fs::read_to_string(path.as_path().join("units").join(unit))?;
-            self.old_paths.extend(references(text.as_bytes()));
             self.owners.insert(unit.clone(), reference.clone());
             if is_wanted(path.as_path(), unit) {
                 self.old_wanted.insert(unit.clone());
@@ -234,6 +232,21 @@ impl Difference {
             self.old_units.insert(unit.clone(), UnitFile::parse(&text));
         }
         Ok(())
+    }
+
+    /// What objects that stay name neither comes nor goes.
+    fn closure(&self, base: &Base, changed: &BTreeSet<ObjectRef>) -> ClosureDiff {
+        let mut added: BTreeSet<&StorePath> = self.new_paths.difference(&self.old_paths).collect();
+        let mut removed: BTreeSet<&StorePath> = self.old_paths.difference(&self.new_paths).collect();
+        if !(added.is_empty() && removed.is_empty()) {
+            let stay = base.manifest.objects.iter().filter(|(reference, _)| !changed.contains(reference));
+            for path in stay.flat_map(|(_, entry)| &entry.references) {
+                added.remove(path);
+                removed.remove(path);
+            }
+        }
+        let names = |paths: BTreeSet<&StorePath>| paths.into_iter().map(ToString::to_string).collect();
+        ClosureDiff { added: names(added), removed: names(removed) }
     }
 
     fn unit_changes(&self) -> Vec<UnitChange> {

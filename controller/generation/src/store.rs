@@ -1,6 +1,7 @@
 //! The Nix store, through `nix-store`: adding what was rendered, asking, collecting garbage.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -100,12 +101,21 @@ impl NixStore {
         }
     }
 
-    /// Everything that a path needs, itself included, in no particular order.
+    /// Everything that paths need, they themselves included.
     ///
     /// # Errors
-    /// When the path is not there, or Nix cannot be asked.
-    pub async fn closure(&self, path: &StorePath) -> Result<Vec<StorePath>, StoreError> {
-        let text = self.run(&["--query", "--requisites", path.as_str()], Vec::new(), CALL).await?;
+    /// When one of them is not there, or Nix cannot be asked.
+    pub async fn closure(
+        &self,
+        paths: impl IntoIterator<Item = &StorePath>,
+    ) -> Result<BTreeSet<StorePath>, StoreError> {
+        let mut arguments = vec!["--query", "--requisites"];
+        let questions = arguments.len();
+        arguments.extend(paths.into_iter().map(StorePath::as_str));
+        if arguments.len() == questions {
+            return Ok(BTreeSet::new());
+        }
+        let text = self.run(&arguments, Vec::new(), CALL).await?;
         Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 

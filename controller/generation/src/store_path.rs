@@ -39,6 +39,12 @@ impl StorePath {
         &self.0[STORE_DIR.len() + 1..]
     }
 
+    /// What follows the digits, such as `hello-2.12.1`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.base_name()[HASH_DIGITS + 1..]
+    }
+
     /// The 32 digits that identify it.
     #[must_use]
     pub fn hash_part(&self) -> &str {

@@ -12,7 +12,7 @@ use crate::{
     condition::ObjectStatus,
     object::{Kind, ObjectRef},
     operation::{Nothing, operations},
-    plan::Plan,
+    plan::{PackageChange, Plan},
     problem::Problem,
     quantity::Duration,
 };
@@ -85,6 +85,9 @@ pub struct PlanRequest {
 pub struct PlanAnswer {
     /// What would change.
     pub plan: Plan,
+    /// What that changes in the machine's closure, packages that others need included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageChange>,
     /// Documents that are not part of it, and why.
     pub problems: Vec<Problem>,
     /// Objects whose deletion is held back.

@@ -11,7 +11,7 @@ use osmoda_schemas::{
     document,
     object::ObjectRef,
     ops::agentd::{ApplyRequest, DeleteObject, DocumentFile, GetPlan, ObjectId, PlanAnswer, PlanRequest, PostApply},
-    plan::{Change, FieldChange, Plan, UnitVerb},
+    plan::{Change, FieldChange, PackageChange, Plan, UnitVerb},
     problem::Problem,
     rules::{Backend, SetEntry, check_object, check_set, facts},
 };
@@ -106,7 +106,7 @@ pub async fn apply(context: &Context, arguments: &Apply) -> Result<u8, Failure> 
     let answer = context.agentd().call::<PostApply>(&request).await?;
     if context.printer.for_people() {
         context.show_problems(&answer.problems);
-        eprint!("{}", table(&context.printer, &answer.plan));
+        eprint!("{}", table(&context.printer, &answer.plan, &[]));
     }
     match &answer.switch {
         Some(id) if arguments.wait => wait::follow(context, id).await,
@@ -153,7 +153,7 @@ fn show(context: &Context, answer: &PlanAnswer) -> Result<(), Failure> {
     if context.printer.for_people() {
         context.show_problems(&answer.problems);
     }
-    context.printer.print(answer, |printer| table(printer, &answer.plan))?;
+    context.printer.print(answer, |printer| table(printer, &answer.plan, &answer.packages))?;
     Ok(())
 }
 
@@ -220,7 +220,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// A plan for people.
-fn table(printer: &Printer, plan: &Plan) -> String {
+fn table(printer: &Printer, plan: &Plan, packages: &[PackageChange]) -> String {
     if plan.is_empty() {
         return format!(
             "{} {} objects are as they should be\n",
@@ -263,9 +263,13 @@ fn table(printer: &Printer, plan: &Plan) -> String {
     }
     let closure = &plan.body.closure;
     for (sign, paths, tone) in [("+", &closure.added, Tone::Good), ("-", &closure.removed, Tone::Bad)] {
-        for path in paths {
+        // Packages say it better, where Nix could be asked for them.
+        for path in paths.iter().filter(|_| packages.is_empty()) {
             out += &format!("{} {path}\n", printer.paint(sign, tone));
         }
+    }
+    for package in packages {
+        out += &package_line(printer, package);
     }
     for warning in &plan.body.warnings {
         out += &format!("{} {}\n", printer.paint("warning:", Tone::Warning), visible(warning));
@@ -273,6 +277,21 @@ fn table(printer: &Printer, plan: &Plan) -> String {
     let changed = plan.body.objects.len();
     let summary = format!("plan {}: {changed} to change, {} unchanged", plan.id.short(), plan.body.unchanged);
     out + "\n" + &printer.paint(&summary, Tone::Dim) + "\n"
+}
+
+fn package_line(printer: &Printer, PackageChange { name, before, after }: &PackageChange) -> String {
+    let (sign, tone) = match (before.is_empty(), after.is_empty()) {
+        (true, _) => ("+", Tone::Good),
+        (_, true) => ("-", Tone::Bad),
+        _ => ("~", Tone::Warning),
+    };
+    let (old, new) = (before.join(", "), after.join(", "));
+    let versions = match sign {
+        "~" if old == new => format!("{old} (another build)"),
+        "~" => format!("{old} -> {new}"),
+        _ => old + &new,
+    };
+    format!("{} {name} {}\n", printer.paint(sign, tone), versions.trim())
 }
 
 fn field_line(printer: &Printer, field: &FieldChange) -> String {

@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         case("cli: explain and schema know every field", explained),
         case("cli: documents come over standard input, too", standard_input),
         case("cli: a dry run changes nothing", dry_run),
+        case("cli: diff tells which packages come, go and change", packages),
         case("cli: apply tells how it goes while gates run", progress),
         case("cli: events are followed as they come", followed),
         case("cli: logs and describe tell of one object", one_object),
@@ -194,6 +195,40 @@ fn dry_run(host: Host<'_>) -> Result<()> {
     ensure!(host.osmoda(&["get", "App/b"])?.0 == 2, "it was taken in");
     ensure!(host.json(&["ledger", "head"])? == head, "the ledger tells of something");
     Ok(())
+}
+
+/// A package in the store that needs a library.
+fn package(host: Host<'_>, version: &str) -> Result<String> {
+    let expression = format!(
+        "builtins.toFile \"thing-{version}\" \"needs ${{builtins.toFile \"library-{version}.1\" \"nothing\"}} and ${{builtins.toFile \"base-1\" \"\"}}\""
+    );
+    let quoted = host.run(&["/usr/bin/nix-instantiate", "--eval", "--read-write-mode", "-E", &expression])?;
+    Ok(quoted.trim().trim_matches('"').to_owned())
+}
+
+fn packages(host: Host<'_>) -> Result<()> {
+    host.clear()?;
+    let (old, new) = (package(host, "1.0")?, package(host, "2.0")?);
+    let with = |path: &str| sleeper("a", 9651, &format!("{NOW}  environment: {{THING: {path}}}\n"));
+    let changes = || -> Result<Vec<String>> {
+        let (out, _) = status_is(host, &["diff"], 1)?;
+        let named = |line: &&str| ["thing", "library", "base"].iter().any(|name| line.contains(&format!(" {name} ")));
+        Ok(out.lines().filter(named).map(str::to_owned).collect())
+    };
+    quick::with_config(host, "reconcile: manual\n", || {
+        host.document("a.yaml", &with(&old))?;
+        let first = changes()?;
+        ensure!(first == ["+ base 1", "+ library 1.0.1", "+ thing 1.0"], "{first:#?}");
+        host.apply(&[])?;
+        host.document("a.yaml", &with(&new))?;
+        let upgrade = changes()?;
+        ensure!(upgrade == ["~ library 1.0.1 -> 2.0.1", "~ thing 1.0 -> 2.0"], "{upgrade:#?}");
+        // What another one goes on using does not go.
+        host.document("b.yaml", &with(&old).replace("name: a", "name: b"))?;
+        let both = changes()?;
+        ensure!(both == ["+ library 2.0.1", "+ thing 2.0"], "{both:#?}");
+        Ok(())
+    })
 }
 
 fn progress(host: Host<'_>) -> Result<()> {
