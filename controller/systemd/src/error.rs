@@ -70,4 +70,9 @@ impl SystemdError {
     pub fn is_no_such_unit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")
     }
+
+    /// True when systemd sends us its signals already.
+    pub(crate) fn is_already_subscribed(&self) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.AlreadySubscribed")
+    }
 }

@@ -123,8 +123,12 @@ impl Manager {
             tokio::spawn(async move {
                 while let Some(owner) = owners.next().await {
                     if owner.is_some() {
-                        let subscribed = again.subscribe().await;
-                        tracing::warn!(?subscribed, "systemd has a new connection to the bus");
+                        tracing::warn!("systemd has a new connection to the bus");
+                        let failed = again.subscribe().await.err().map(|e| SystemdError::of_call("Subscribe", e));
+                        // It may have remembered us by itself.
+                        if let Some(error) = failed.filter(|error| !error.is_already_subscribed()) {
+                            tracing::error!("{error}");
+                        }
                     }
                 }
             });

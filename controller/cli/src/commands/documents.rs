@@ -49,16 +49,17 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
                         document.at_field(&field, violation.into_problem())
                     }));
                     let hash = osmoda_schemas::object::ContentHash::of(object.canonical_json());
-                    objects.push((object.reference(), hash, facts(object), document.position.clone()));
+                    objects.push((object.reference(), hash, facts(object), document));
                 }
                 Err(refusal) => problems.extend(refusal.problems.iter().cloned()),
             }
         }
     }
-    for (i, (reference, _, _, position)) in objects.iter().enumerate() {
+    for (i, (reference, _, _, document)) in objects.iter().enumerate() {
         if let Some((_, _, _, first)) = objects[..i].iter().find(|(other, ..)| other == reference) {
-            let problem = Problem::new(422, "duplicate-object", format!("{reference} is defined at {first} already"));
-            problems.push(problem.field("metadata.name").at(position.clone()).hint("remove one of the two"));
+            let detail = format!("{reference} is defined at {} already", first.position);
+            let problem = Problem::new(422, "duplicate-object", detail).hint("remove one of the two");
+            problems.push(document.at_field("metadata.name", problem));
         }
     }
     let entries: Vec<SetEntry<'_>> = objects
@@ -66,10 +67,13 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
         .map(|(reference, hash, facts, _)| SetEntry { reference, hash: *hash, in_force: false, facts })
         .collect();
     for (reference, violation) in check_set(&entries) {
-        let position = objects.iter().find(|(r, ..)| *r == reference).map(|(_, _, _, position)| position.clone());
-        let mut problem = violation.into_problem();
-        problem.source = position;
-        problems.push(problem);
+        let at = objects.iter().find(|(r, ..)| *r == reference).map(|(_, _, _, document)| document);
+        let field = violation.field.clone();
+        let problem = violation.into_problem();
+        problems.push(match at {
+            Some(document) => document.at_field(&field, problem),
+            None => problem,
+        });
     }
     if problems.is_empty() {
         let names: Vec<String> = objects.iter().map(|(reference, ..)| reference.to_string()).collect();
