@@ -56,6 +56,9 @@ pub fn build(release: bool) -> Result<PathBuf> {
     ]);
     if release {
         command.arg("--release");
+    } else {
+        // The crash matrix kills programs at them.
+        command.args(["--features", "osmoda-failpoint/on"]);
     }
     let folder = for_machines(&mut command);
     let status = command.status().context("cargo cannot be run")?;

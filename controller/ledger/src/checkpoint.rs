@@ -9,6 +9,7 @@ use std::{
 
 use data_encoding::BASE64;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use osmoda_failpoint as failpoint;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -66,7 +67,9 @@ impl Notary {
         let note = format!("{text}\n{DASH}{KEY_NAME} {}\n\n", BASE64.encode(&signed));
         locked(&self.notes, failed, || {
             drop_torn_note(&self.notes).map_err(failed)?;
+            failpoint::may_fail("ledger.checkpoint", id).map_err(failed)?;
             (&self.notes).write_all(note.as_bytes()).map_err(failed)?;
+            failpoint::after("ledger.checkpoint", id);
             self.notes.sync_data().map_err(failed)
         })
     }

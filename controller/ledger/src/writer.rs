@@ -14,6 +14,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use osmoda_failpoint as failpoint;
 use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -301,7 +302,9 @@ fn write(db: &mut Connection, mut next: impl FnMut() -> Vec<Entry>) -> Result<Ve
             entries = next();
         }
     }
+    failpoint::may_fail("ledger.append", receipts.len()).map_err(|e| LedgerError::file(Path::new("ledger.db"), e))?;
     transaction.commit()?;
+    failpoint::after("ledger.append", receipts.len());
     Ok(receipts)
 }
 
