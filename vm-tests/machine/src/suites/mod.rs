@@ -12,6 +12,7 @@ mod inside;
 mod quick;
 pub mod routines;
 pub mod sandbox;
+mod security;
 mod stuck;
 pub mod switch;
 
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Case> {
         disk::cases(),
         crash::cases(),
         sandbox::cases(),
+        security::cases(),
         routines::cases(),
         authors::cases(),
         api::cases(),
