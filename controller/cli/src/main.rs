@@ -61,7 +61,13 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::History { limit } => generations::history(context, limit),
         Command::Status => machine::status(context).await,
         Command::Doctor => machine::doctor(context).await,
-        Command::Ledger(LedgerCommand::Verify { folder, key }) => ledger::verify(context, folder, key.as_deref()),
+        Command::Ledger(LedgerCommand::Verify { folder, key, witness, seen }) => {
+            ledger::verify(context, folder, key.as_deref(), &witness, &seen)
+        }
+        Command::Ledger(LedgerCommand::Prove { id, since, folder }) => match (id, since) {
+            (_, Some(since)) => ledger::prove_growth(context, folder, &since),
+            (id, None) => ledger::prove(context, folder, id.unwrap_or_default()),
+        },
         Command::Ledger(LedgerCommand::Head) => ledger::head(context),
         Command::Ledger(LedgerCommand::Checkpoint) => ledger::checkpoint(context).await,
         Command::Completions { shell } => {

@@ -71,6 +71,11 @@ pub(crate) fn is_word(text: &[u8]) -> bool {
 
 /// The hash of a row, in lower-case hex, from its `[ts, type, actor, payload, prev_hash]`.
 pub(crate) fn hash(id: i64, parts: [&[u8]; 5]) -> [u8; 64] {
+    hex(&Sha256::digest(preimage(id, parts)).into())
+}
+
+/// What is hashed: `id|ts|type|actor|payload|prev_hash`.
+pub(crate) fn preimage(id: i64, parts: [&[u8]; 5]) -> Vec<u8> {
     let mut digits = [0; 20];
     // In one piece: what is hashed in many small ones is copied as often.
     let mut preimage = Vec::with_capacity(32 + parts.iter().map(|part| part.len()).sum::<usize>());
@@ -79,7 +84,7 @@ pub(crate) fn hash(id: i64, parts: [&[u8]; 5]) -> [u8; 64] {
         preimage.push(b'|');
         preimage.extend_from_slice(part);
     }
-    hex(&Sha256::digest(&preimage).into())
+    preimage
 }
 
 /// A row number in decimal, without an allocation.

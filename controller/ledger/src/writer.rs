@@ -7,10 +7,9 @@ use std::{
     slice,
     sync::{
         Arc, LazyLock,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    thread::{Builder, JoinHandle},
 };
 
 use jiff::Timestamp;
@@ -20,19 +19,14 @@ use tokio::sync::oneshot;
 use crate::{
     LedgerError,
     chain::{self, Event, GENESIS},
-    checkpoint::Notary,
+    checkpoint::Lock,
     database,
+    key::Place,
+    notary::{Errand, Notary},
 };
 
 /// Most events of one transaction.
 const BATCH: usize = 4096;
-/// A checkpoint is signed after this many events, but then not again before [`CHECKPOINT_PAUSE`] is over...
-const CHECKPOINT_EVENTS: usize = 1000;
-/// ...which bounds what a flood of events costs...
-const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
-/// ...or when nothing has come for this long since the last event.
-const CHECKPOINT_IDLE: Duration = Duration::from_secs(30);
-
 /// Rows of one statement, where there are as many: what a statement costs besides its rows is then next to nothing.
 const ROWS: usize = 32;
 
@@ -61,7 +55,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Shared {
     sender: Option<Sender<Message>>,
-    thread: Option<JoinHandle<()>>,
+    /// The writer and the notary, which ends when the writer has.
+    threads: Vec<JoinHandle<()>>,
 }
 
 type Reply = oneshot::Sender<Result<Vec<Receipt>, LedgerError>>;
@@ -91,7 +86,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // The writer ends when nobody can send any more.
         self.sender = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -105,20 +100,27 @@ impl Ledger {
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let mut db = database::open(folder)?;
         // A key that takes the place of a lost one is an event; the first one comes before all events.
-        let signer = Notary::open(folder, |public| {
+        let lock = Lock::take(folder)?;
+        let key = Place::of_ledger(folder).open(|public| {
             if head(&db)?.is_none() {
                 return Ok(());
             }
-            let payload = serde_json::json!({ "public": public });
+            let payload = serde_json::json!({ "public": public.to_string() });
             let mut entry = Some(Entry::new(Event::new("ledger.key-created", "ledger", payload))?);
             write(&mut db, || entry.take().into_iter().collect()).map(drop)
         })?;
-        let (sender, receiver) = channel();
-        let thread = std::thread::Builder::new()
+        drop(lock);
+        let failed = |e| LedgerError::file(folder, e);
+        let (sender, messages) = channel();
+        let (errands, for_notary) = channel();
+        let writer = Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || Writer { db, signer, unsigned: 0, signed: None }.run(&receiver))
-            .map_err(|e| LedgerError::file(folder, e))?;
-        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), thread: Some(thread) }) })
+            .spawn(move || Writer { db, notary: errands }.run(&messages))
+            .map_err(failed)?;
+        let notary = Notary::new(folder, key);
+        let notary =
+            Builder::new().name("ledger-notary".to_owned()).spawn(move || notary.run(&for_notary)).map_err(failed)?;
+        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), threads: vec![writer, notary] }) })
     }
 
     /// Appends an event; it is durable when this returns.
@@ -174,36 +176,13 @@ impl Ledger {
 
 struct Writer {
     db: Connection,
-    signer: Notary,
-    /// Events since the last checkpoint of this process.
-    unsigned: usize,
-    /// When that was.
-    signed: Option<Instant>,
+    notary: Sender<Errand>,
 }
 
 impl Writer {
     fn run(mut self, messages: &Receiver<Message>) {
-        loop {
-            let first = if self.unsigned == 0 {
-                messages.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                messages.recv_timeout(CHECKPOINT_IDLE)
-            };
-            match first {
-                Ok(message) => self.take(message, messages),
-                Err(end) => {
-                    if self.unsigned > 0
-                        && let Err(error) = self.checkpoint()
-                    {
-                        tracing::error!("a checkpoint of the ledger could not be signed: {error}");
-                        // It is tried again with the next event, not in a loop.
-                        self.unsigned = 0;
-                    }
-                    if end == RecvTimeoutError::Disconnected {
-                        return;
-                    }
-                }
-            }
+        while let Ok(message) = messages.recv() {
+            self.take(message, messages);
         }
     }
 
@@ -211,7 +190,7 @@ impl Writer {
         let mut queue = Queue { first: Some(first), messages, events: 0, waiting: Vec::new(), checkpoints: Vec::new() };
         match write(&mut self.db, || queue.take()) {
             Ok(receipts) => {
-                self.unsigned += receipts.len();
+                let _ = self.notary.send(Errand::Wrote(receipts.len()));
                 let mut receipts = receipts.into_iter();
                 for (events, reply) in queue.waiting {
                     // Whoever no longer waits has its event all the same.
@@ -220,24 +199,10 @@ impl Writer {
             }
             Err(error) => queue.waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
         }
-        if self.unsigned >= CHECKPOINT_EVENTS
-            && self.signed.is_none_or(|at| at.elapsed() >= CHECKPOINT_PAUSE)
-            && let Err(error) = self.checkpoint()
-        {
-            tracing::error!("a checkpoint of the ledger could not be signed: {error}");
-        }
         for reply in queue.checkpoints {
-            let _ = reply.send(self.checkpoint());
+            // A notary that is gone drops it, and who waits hears that the ledger is closed.
+            let _ = self.notary.send(Errand::Sign(reply));
         }
-    }
-
-    fn checkpoint(&mut self) -> Result<(), LedgerError> {
-        if let Some((id, hash)) = head(&self.db)? {
-            self.signer.sign(id, &hash, &now())?;
-        }
-        self.unsigned = 0;
-        self.signed = Some(Instant::now());
-        Ok(())
     }
 }
 
