@@ -84,6 +84,6 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
 fn agentctl(context: &Context, command: AgentctlCommand) -> Result<u8, Failure> {
     match command {
         AgentctlCommand::Events(filter) => events::from_ledger(context, &filter),
-        AgentctlCommand::VerifyLedger => ledger::verify(context, None, None),
+        AgentctlCommand::VerifyLedger => ledger::verify(context, None, None, &[], &[]),
     }
 }

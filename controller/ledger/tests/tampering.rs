@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod common;
+
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
+
+use common::Chance;
 
 use osmoda_ledger::{Event, Ledger, Query, Reader, database_file, verify};
 use rusqlite::Connection;
@@ -244,18 +249,27 @@ fn several_writers_make_one_chain_and_readers_see_whole_rows() {
 #[test]
 fn appender() {
     let Some(folder) = std::env::var_os("OSMODA_APPEND_TO") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ledger = Ledger::open(Path::new(&folder)).unwrap();
     for n in 0.. {
         let receipt = ledger.append_blocking(Event::new("t", "appender", json!(n))).unwrap();
         println!("durable {}", receipt.id);
+        if n % 5 == 4 {
+            runtime.block_on(ledger.checkpoint()).unwrap();
+        }
     }
 }
 
 #[test]
-fn a_killed_writer_loses_nothing_that_it_was_told_is_durable() {
+fn a_killed_writer_loses_nothing_that_it_was_told_is_durable_and_raises_no_alarm() {
     use std::io::{BufRead, BufReader};
-    let dir = tempfile::tempdir().unwrap();
-    for round in 0..20 {
+    let mut dir = tempfile::tempdir().unwrap();
+    let mut signed = 0;
+    for round in 0..common::seeds(20) {
+        let chance = &mut Chance(round);
+        if round % 20 == 0 {
+            dir = tempfile::tempdir().unwrap();
+        }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "appender", "--nocapture"])
             .env("OSMODA_APPEND_TO", dir.path())
@@ -265,13 +279,17 @@ fn a_killed_writer_loses_nothing_that_it_was_told_is_durable() {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut durable = 0;
-        for line in lines.by_ref().map(Result::unwrap).take(3 + round * 7) {
+        let wanted = usize::try_from(chance.within(3, 80)).unwrap();
+        for line in lines.by_ref().map(Result::unwrap).take(wanted) {
             durable = line.strip_prefix("durable ").and_then(|id| id.parse().ok()).unwrap_or(durable);
         }
+        std::thread::sleep(Duration::from_micros(chance.within(0, 3000)));
         child.kill().unwrap();
         child.wait().unwrap();
         let report = verify(dir.path(), None).unwrap();
         assert!(report.is_whole(), "round {round}: {report:?}");
         assert!(report.head.unwrap_or(0) >= durable, "round {round}: {durable} is gone: {report:?}");
+        signed += report.checkpoints;
     }
+    assert!(signed > 0, "no checkpoint was ever signed");
 }

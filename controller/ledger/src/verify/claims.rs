@@ -150,16 +150,17 @@ fn kept(text: &str, key: &PublicKey, witnesses: &[PublicKey], report: &mut Repor
             continue;
         }
         let of_witnesses = cosigned(&note, &checkpoint, witnesses, report);
+        let nobodys = of_witnesses.is_empty();
+        claims.extend(of_witnesses);
         if note.check(key) == Signed::Yes {
             claims.push(claim(checkpoint, By::Kept));
-        } else if of_witnesses.is_empty() {
+        } else if nobodys {
             let words = "the checkpoint that was kept elsewhere is signed neither by this key nor by a witness";
             report.add(None, format!("{words}: the key was replaced"));
         } else {
             report
                 .add(None, "the key is not the one that signed a checkpoint that a witness has seen: it was replaced");
         }
-        claims.extend(of_witnesses);
     }
     if notes == 0 {
         report.add(None, "what was kept elsewhere is no checkpoint");

@@ -33,10 +33,14 @@ pub(super) struct Scan {
     clock: Clock,
 }
 
-/// The latest time so far, and how often it was later than the one of the row after it.
+/// What rows say of the clock.
 #[derive(Default)]
 struct Clock {
+    /// The latest time since it was last set back...
     ts: Vec<u8>,
+    /// ...and before that.
+    before: Vec<u8>,
+    /// How often it was set back.
     steps: usize,
 }
 
@@ -115,7 +119,7 @@ impl Scan {
 
     /// Compares what was claimed of the first `size` rows with what they are.
     fn settle(&mut self, size: u64, report: &mut Report) {
-        let mut root = None;
+        let (mut root, first) = (None, self.agreed + 1);
         while let Some(claim) = self.claims.next_if(|claim| claim.size <= size) {
             let Some(tree) = self.tree.as_ref().filter(|tree| tree.size() == claim.size) else { continue };
             if *root.get_or_insert_with(|| tree.root()) == claim.root {
@@ -124,7 +128,6 @@ impl Scan {
                     self.clock.compare(name, *time, report);
                 }
             } else if !self.contradicted {
-                let first = self.agreed + 1;
                 let rows = if first == size { format!("row {size} is") } else { format!("rows {first} to {size} are") };
                 let that = if first == size { "the one" } else { "those" };
                 report.add(None, format!("{rows} not {that} that {}", claim.by.words()));
@@ -182,16 +185,17 @@ impl Clock {
                 let words = format!("the clock was set back by {:.0} s before row {id}", before - now);
                 report.warn(format!("{words}: times of rows from there on are not those of events before"));
             }
-            self.ts = ts.to_vec();
+            let latest = std::mem::replace(&mut self.ts, ts.to_vec());
+            self.before = latest.max(std::mem::take(&mut self.before));
         }
     }
 
     /// Rows that a witness has seen were not written after that.
     fn compare(&self, name: &str, time: u64, report: &mut Report) {
-        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
-        let late = seconds(&self.ts).filter(|seconds| *seconds > (time + APART) as f64);
+        let ts = (&self.ts).max(&self.before);
+        let late = seconds(ts).filter(|seconds| *seconds > (time + APART) as f64);
         if late.is_some() {
-            let ts = String::from_utf8_lossy(&self.ts);
+            let ts = String::from_utf8_lossy(ts);
             report
                 .warn(format!("a row of {ts} was seen by the witness {name} at {}: one clock was wrong", moment(time)));
         }
