@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     let (context, result) = if by_name.is_some_and(|path| path.ends_with("agentctl")) {
         let arguments = Agentctl::parse();
         let context = Context::new(arguments.output, Color::Auto, "/run/osmoda".into(), arguments.state_dir.clone());
-        let result = agentctl(&context, arguments.command);
+        let result = agentctl(&context, arguments.command).await;
         (context, result)
     } else {
         let cli = Cli::parse();
@@ -62,7 +62,7 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Status => machine::status(context).await,
         Command::Doctor => machine::doctor(context).await,
         Command::Ledger(LedgerCommand::Verify { folder, key, witness, seen }) => {
-            ledger::verify(context, folder, key.as_deref(), &witness, &seen)
+            ledger::verify(context, folder, key.as_deref(), &witness, &seen).await
         }
         Command::Ledger(LedgerCommand::Prove { id, since, folder }) => match (id, since) {
             (_, Some(since)) => ledger::prove_growth(context, folder, &since),
@@ -81,9 +81,9 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     }
 }
 
-fn agentctl(context: &Context, command: AgentctlCommand) -> Result<u8, Failure> {
+async fn agentctl(context: &Context, command: AgentctlCommand) -> Result<u8, Failure> {
     match command {
         AgentctlCommand::Events(filter) => events::from_ledger(context, &filter),
-        AgentctlCommand::VerifyLedger => ledger::verify(context, None, None, &[], &[]),
+        AgentctlCommand::VerifyLedger => ledger::verify(context, None, None, &[], &[]).await,
     }
 }

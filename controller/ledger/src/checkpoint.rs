@@ -52,7 +52,7 @@ pub(crate) struct NoteFile {
 impl NoteFile {
     /// The checkpoints that the ledger of a folder has signed.
     pub(crate) fn checkpoints(folder: &Path) -> Self {
-        Self { path: folder.join("checkpoints") }
+        Self { path: crate::checkpoints_file(folder) }
     }
 
     /// Those that a witness has cosigned, with all signatures.

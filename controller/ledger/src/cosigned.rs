@@ -41,27 +41,28 @@ pub fn trust_witness(folder: &Path, key: &str) -> Result<bool, LedgerError> {
     Ok(true)
 }
 
-/// Rows of the last checkpoint that a witness has cosigned, by what is kept here; 0: none.
-///
-/// # Errors
-/// When that cannot be read.
-pub fn cosigned_size(folder: &Path, witness: &PublicKey) -> Result<u64, LedgerError> {
-    let notes = NoteFile::cosigned(folder).all()?.into_iter().flatten();
-    let of_it = notes.filter(|note| matches!(note.check(witness), Signed::At(_)));
-    Ok(of_it.filter_map(|note| Checkpoint::parse(&note.text)).map(|checkpoint| checkpoint.size).max().unwrap_or(0))
-}
-
-/// What to send to a witness whose last checkpoint had `known` rows; none when there is no later one.
+/// What to send to a witness whose last checkpoint had `known` rows; none when there is nothing new, and its signature is
+/// here.
 ///
 /// # Errors
 /// When the rows are not there any more, or are not those that were signed: then the witness knows better.
-pub fn to_cosign(folder: &Path, known: u64) -> Result<Option<GrowthProof>, LedgerError> {
+pub fn to_cosign(folder: &Path, witness: &PublicKey, known: u64) -> Result<Option<GrowthProof>, LedgerError> {
     let last = NoteFile::checkpoints(folder).last()?.and_then(|note| Checkpoint::parse(&note.text));
     match last {
-        Some(last) if last.size < known => Err(LedgerError::Missing(known)),
+        None if known == 0 => Ok(None),
         Some(last) if last.size > known => prove_growth(folder, known).map(Some),
-        _ => Ok(None),
+        // An answer that was lost on its way is asked for again.
+        Some(last) if last.size == known && !is_cosigned(folder, witness, known)? => {
+            prove_growth(folder, known).map(Some)
+        }
+        Some(last) if last.size == known => Ok(None),
+        _ => Err(LedgerError::Missing(known)),
     }
+}
+
+fn is_cosigned(folder: &Path, witness: &PublicKey, size: u64) -> Result<bool, LedgerError> {
+    let last = NoteFile::cosigned(folder).last()?.filter(|note| matches!(note.check(witness), Signed::At(_)));
+    Ok(last.and_then(|note| Checkpoint::parse(&note.text)).is_some_and(|checkpoint| checkpoint.size == size))
 }
 
 /// Keeps a witness's signature line for a checkpoint.

@@ -23,7 +23,7 @@ mod witness;
 mod writer;
 
 pub use chain::{Event, InvalidEvent};
-pub use cosigned::{cosigned_size, keep_cosignature, log_key, to_cosign, trust_witness};
+pub use cosigned::{keep_cosignature, log_key, to_cosign, trust_witness};
 pub use follow::Follower;
 pub use note::{KeyKind, PublicKey};
 pub use prove::{GrowthProof, RowProof, prove, prove_since};
@@ -90,6 +90,12 @@ impl LedgerError {
 #[must_use]
 pub fn database_file(folder: &Path) -> PathBuf {
     folder.join("ledger.db")
+}
+
+/// The checkpoints of a ledger's folder: it grows with every one that is signed.
+#[must_use]
+pub fn checkpoints_file(folder: &Path) -> PathBuf {
+    folder.join("checkpoints")
 }
 
 /// The write-ahead log of the database: it changes with every commit, so followers wait for that.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,8 +11,8 @@ use std::{
 };
 
 use osmoda_ledger::{
-    Event, Ledger, LedgerError, PublicKey, Refusal, Witness, cosigned_size, database_file, keep_cosignature, log_key,
-    prove, prove_since, to_cosign, trust_witness, verify,
+    Event, Ledger, LedgerError, PublicKey, Refusal, Witness, database_file, keep_cosignature, log_key, prove,
+    prove_since, to_cosign, trust_witness, verify,
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -22,17 +24,6 @@ fn fill(folder: &Path, events: usize) {
     for n in 0..events {
         ledger.append_blocking(Event::new("test.event", "uid:0", json!({ "n": n, "text": "ä|b" }))).unwrap();
     }
-}
-
-/// What agentd does.
-fn cosign(folder: &Path, witness: &Witness) -> Result<(), Refusal> {
-    witness.add_log(&log_key(folder).unwrap().to_string())?;
-    trust_witness(folder, &witness.public().to_string()).unwrap();
-    let known = cosigned_size(folder, &witness.public()).unwrap();
-    let Some(request) = to_cosign(folder, known).unwrap() else { return Ok(()) };
-    let line = witness.add_checkpoint(request.old, &request.hashes, &request.checkpoint, TIME)?;
-    keep_cosignature(folder, &request.checkpoint, &line, &witness.public()).unwrap();
-    Ok(())
 }
 
 /// The independent verifier with `arguments`: did it agree, and what did it say? None when it cannot look at signatures.
@@ -88,7 +79,7 @@ impl Case {
 fn rows_are_proved_far_from_the_ledger() {
     let case = Case::new();
     fill(&case.ledger(), 3);
-    cosign(&case.ledger(), &case.witness).unwrap();
+    common::cosign(&case.ledger(), &case.witness, TIME).unwrap();
     fill(&case.ledger(), 597);
     fill(&case.ledger(), 1);
     for (id, size) in [(1, 3), (3, 3), (4, 600), (256, 600), (257, 600), (600, 600), (601, 601)] {
@@ -204,10 +195,10 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
     let case = Case::new();
     let (ledger, witness) = (case.ledger(), &case.witness);
     fill(&ledger, 5);
-    let first = to_cosign(&ledger, 0).unwrap().unwrap();
+    let first = to_cosign(&ledger, &witness.public(), 0).unwrap().unwrap();
     let submit = |old, hashes: &[String], checkpoint: &str| witness.add_checkpoint(old, hashes, checkpoint, TIME);
     assert!(matches!(submit(0, &[], &first.checkpoint), Err(Refusal::UnknownLog(_))));
-    cosign(&ledger, witness).unwrap();
+    common::cosign(&ledger, witness, TIME).unwrap();
     assert!(submit(5, &[], &first.checkpoint).is_ok(), "the same again gets a new signature");
     assert!(matches!(submit(0, &[], &first.checkpoint), Err(Refusal::OtherSize { known: 5, .. })));
     assert!(matches!(submit(9, &[], &first.checkpoint), Err(Refusal::Malformed(_))));
@@ -216,14 +207,14 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
     assert!(matches!(submit(5, &[], &forged), Err(Refusal::Unsigned(_))));
 
     fill(&ledger, 7);
-    let next = to_cosign(&ledger, 5).unwrap().unwrap();
+    let next = to_cosign(&ledger, &witness.public(), 5).unwrap().unwrap();
     assert!(matches!(submit(5, &[], &next.checkpoint), Err(Refusal::Inconsistent { known: 5, size: 12 })));
     let long = vec![next.hashes[0].clone(); 64];
     assert!(matches!(submit(5, &long, &next.checkpoint), Err(Refusal::Malformed(_))));
-    cosign(&ledger, witness).unwrap();
+    common::cosign(&ledger, witness, TIME).unwrap();
     assert!(matches!(submit(12, &[], &first.checkpoint), Err(Refusal::Malformed(_))), "an older one is refused");
-    assert!(to_cosign(&ledger, 12).unwrap().is_none());
-    assert!(matches!(to_cosign(&ledger, 13), Err(LedgerError::Missing(13))));
+    assert!(to_cosign(&ledger, &witness.public(), 12).unwrap().is_none());
+    assert!(matches!(to_cosign(&ledger, &witness.public(), 13), Err(LedgerError::Missing(13))));
 
     // It remembers when it comes back, and the first key of a log stays.
     let again = Witness::open(&case.dir.path().join("witness")).unwrap();
@@ -249,12 +240,12 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
 fn a_witness_that_has_forgotten_says_so() {
     let case = Case::new();
     fill(&case.ledger(), 5);
-    cosign(&case.ledger(), &case.witness).unwrap();
+    common::cosign(&case.ledger(), &case.witness, TIME).unwrap();
     let logs = case.dir.path().join("witness/logs");
     let last = fs::read_dir(logs).unwrap().next().unwrap().unwrap().path().join("last");
     fs::write(&last, "").unwrap();
     fill(&case.ledger(), 5);
-    assert!(matches!(cosign(&case.ledger(), &case.witness), Err(Refusal::State(_))));
+    assert!(matches!(common::cosign(&case.ledger(), &case.witness, TIME), Err(Refusal::State(_))));
 }
 
 #[test]
@@ -266,7 +257,7 @@ fn one_witness_is_known_until_an_operator_says_otherwise() {
     assert!(!trust_witness(&case.ledger(), &case.witness.public().to_string()).unwrap());
     assert!(trust_witness(&case.ledger(), &other.public().to_string()).is_err());
     assert!(trust_witness(&case.ledger(), &log_key(&case.ledger()).unwrap().to_string()).is_err());
-    let request = to_cosign(&case.ledger(), 0).unwrap().unwrap();
+    let request = to_cosign(&case.ledger(), &case.witness.public(), 0).unwrap().unwrap();
     other.add_log(&log_key(&case.ledger()).unwrap().to_string()).unwrap();
     let line = other.add_checkpoint(0, &[], &request.checkpoint, TIME).unwrap();
     let keep = |line: &str, key: &PublicKey| keep_cosignature(&case.ledger(), &request.checkpoint, line, key);

@@ -7,7 +7,7 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{Chance, append, copy, cosign, hex, live, python, recompute, report, tamper, trust};
-use osmoda_ledger::{Refusal, Report, Trust, Witness};
+use osmoda_ledger::{LedgerError, Refusal, Report, Trust, Witness};
 use rusqlite::Connection;
 
 /// Seconds since 1970, now.
@@ -234,7 +234,7 @@ fn split_view(chance: &mut Chance, past: &Past) -> Option<(tempfile::TempDir, Tr
     let witness = Witness::open(witness.path()).unwrap();
     cosign(dir.path(), &witness, now()).unwrap();
     let refusal = cosign(other.path(), &witness, now()).unwrap_err();
-    assert!(matches!(refusal, Refusal::OtherSize { .. } | Refusal::Malformed(_)), "{refusal}");
+    assert!(matches!(refusal, Refusal::Inconsistent { .. } | Refusal::State(LedgerError::Missing(_))), "{refusal}");
     Some((dir, trust))
 }
 

@@ -2,8 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use osmoda_ledger::{Ledger, LedgerError, Reader, Trust, prove as prove_row, prove_since, verify_with};
-use osmoda_schemas::problem::Problem;
+use osmoda_ledger::{
+    Ledger, LedgerError, PublicKey, Reader, Trust, log_key, prove as prove_row, prove_since, verify_with,
+};
+use osmoda_schemas::{
+    operation::Nothing,
+    ops::witness::{ListWitnessedLogs, WitnessedLog},
+    problem::Problem,
+};
 use serde_json::json;
 
 use crate::{
@@ -31,17 +37,26 @@ fn read(file: &Path) -> Result<String, Problem> {
 }
 
 /// Proves that the ledger is whole.
-pub fn verify(
+pub async fn verify(
     context: &Context,
     folder: Option<PathBuf>,
     key: Option<&Path>,
     witnesses: &[PathBuf],
     seen: &[PathBuf],
 ) -> Result<u8, Failure> {
+    let ours = folder.is_none();
     let folder = folder.unwrap_or_else(|| context.ledger());
     let read_all = |files: &[PathBuf]| files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>();
-    let trust = Trust { key: key.map(read).transpose()?, witnesses: read_all(witnesses)?, seen: read_all(seen)? };
-    let report = verify_with(&folder, &trust).map_err(unreadable)?;
+    let mut trust = Trust { key: key.map(read).transpose()?, witnesses: read_all(witnesses)?, seen: read_all(seen)? };
+    let mut unknown = None;
+    if ours && seen.is_empty() {
+        match remembered(context, &folder).await {
+            Ok(notes) => trust.seen = notes,
+            Err(words) => unknown = Some(words),
+        }
+    }
+    let mut report = verify_with(&folder, &trust).map_err(unreadable)?;
+    report.warnings.extend(unknown);
     context.printer.print(&report, |printer| {
         let signed = match report.signed_until {
             Some(id) => format!("{} checkpoints, the last one of row {id}", report.checkpoints),
@@ -61,6 +76,25 @@ pub fn verify(
         out
     })?;
     Ok(u8::from(!report.is_whole()))
+}
+
+/// What the machine's witness remembers of the ledger; or a warning, where a witness is known and says nothing of it.
+async fn remembered(context: &Context, folder: &Path) -> Result<Vec<String>, String> {
+    let known = folder.join("witness.pub").exists();
+    let logs = match context.witness().call::<ListWitnessedLogs>(&Nothing {}).await {
+        Ok(answer) => answer.logs,
+        Err(error) if known => return Err(format!("the witness was not asked: {error}")),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let name = log_key(folder).map_err(|error| error.to_string())?.name().to_owned();
+    let of_this = |log: &WitnessedLog| PublicKey::parse(&log.key).is_some_and(|key| key.name() == name);
+    let notes: Vec<String> = logs.into_iter().filter(of_this).map(|log| log.checkpoint).collect();
+    if notes.is_empty() && known {
+        return Err(
+            "the witness does not know this ledger: it was put in the place of another, or just made".to_owned()
+        );
+    }
+    Ok(notes.into_iter().filter(|note| !note.is_empty()).collect())
 }
 
 /// Proves that a row is in the ledger.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use osmoda_ledger::{
-    Event, Ledger, Refusal, Report, Trust, Witness, cosigned_size, database_file, keep_cosignature, log_key, to_cosign,
-    trust_witness, verify_with,
+    Event, Ledger, Refusal, Report, Trust, Witness, database_file, keep_cosignature, log_key, to_cosign, trust_witness,
+    verify_with,
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -54,8 +54,9 @@ pub fn append(folder: &Path, events: u64, what: &str) {
 pub fn cosign(folder: &Path, witness: &Witness, time: u64) -> Result<(), Refusal> {
     witness.add_log(&log_key(folder)?.to_string())?;
     trust_witness(folder, &witness.public().to_string())?;
-    let known = cosigned_size(folder, &witness.public())?;
-    let Some(request) = to_cosign(folder, known)? else { return Ok(()) };
+    let key = log_key(folder)?.to_string();
+    let known = witness.logs()?.into_iter().find(|log| log.key == key).map_or(0, |log| log.size);
+    let Some(request) = to_cosign(folder, &witness.public(), known)? else { return Ok(()) };
     let line = witness.add_checkpoint(request.old, &request.hashes, &request.checkpoint, time)?;
     Ok(keep_cosignature(folder, &request.checkpoint, &line, &witness.public())?)
 }
