@@ -121,12 +121,14 @@ def check_proof(text, key, witnesses, seen):
     print(f"proved: under the checkpoint of {size} rows", *[f"which {w} cosigned at second {t}" for w, t in cosigned])
 
 
-def check_rows(db, claims):
+def check_rows(db, claims, state, events):
     """Each hash is SHA-256 of id|ts|type|actor|payload|prev_hash, each prev_hash the hash of the row before; the hash is
     what the row's leaf holds. One transaction, so that what others write meanwhile is seen everywhere or nowhere."""
     db.execute("BEGIN")
     db.text_factory = bytes
-    previous, last, tree = b"0" * 64, 0, []
+    previous, last, tree = state
+    if db.execute("SELECT id, hash FROM start").fetchone() != (last, previous):
+        problems.append(f"the part behind row {last} does not follow from the one before")
     for id, *row in db.execute("SELECT id, ts, type, actor, payload, prev_hash, hash FROM events ORDER BY id"):
         computed = sha(b"|".join([str(id).encode(), *row[:5]]))
         if id != last + 1:
@@ -137,21 +139,79 @@ def check_rows(db, claims):
             problems.append(f"row {id} does not have its hash")
         if any(c == "|" or c < " " or "\x7f" <= c < "\xa0" for word in row[:3] for c in word.decode(errors="replace")):
             problems.append(f"row {id} has an ambiguous time, type or actor")
+        if row[1] in (b"ledger.segment", b"ledger.archived") and row[2] == b"ledger":
+            events.append(json.loads(row[3]))
         previous, last = computed.hex().encode(), id
         tree.append((leaf(computed), 1))
         while len(tree) > 1 and tree[-1][1] == tree[-2][1]:
             (right, count), (left, _) = tree.pop(), tree.pop()
             tree.append((node(left, right), 2 * count))
-        if id in claims:
-            root = tree[-1][0]
-            for left, _ in tree[-2::-1]:
-                root = node(left, root)
-            if claims[id] != {root}:
-                problems.append(f"rows up to {id} are not those that a checkpoint was signed for")
+        if id in claims and claims[id] != {root_of(tree)}:
+            problems.append(f"rows up to {id} are not those that a checkpoint was signed for")
     written = db.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'").fetchone()[0] or 0
-    if max([written, *claims]) > last:
+    if written > last:
         problems.append(f"rows after {last} are missing")
-    return last
+    return previous, last, tree
+
+
+def root_of(tree):
+    root = tree[-1][0] if tree else sha(b"")
+    for left, _ in tree[-2::-1]:
+        root = node(left, root)
+    return root
+
+
+def check_parts(folder, key, claims):
+    """Segments with their manifests, in order, then the file that is written to. A segment that is not here is gone on from
+    by what is kept of it: the hashes of whole subtrees of 256 leaves (the file `tree`) and those at its end."""
+    files = {int(f.stem[7:] or 1): f for f in folder.glob("ledger*.db")}
+    manifests = {int(f.name[:6]): f for f in folder.glob("segments/*.note")}
+    state, events, hashes, missing = (b"0" * 64, 0, []), [], {}, []
+    for number in range(1, max([1, *files, *manifests]) + 1):
+        if number in manifests:
+            note, file = read(manifests[number]), manifests[number].with_suffix(".db")
+            try:
+                if not signed(note, key):
+                    raise ValueError
+                m = json.loads(note.split("\n")[1])
+            except Exception:
+                problems.append(f"the manifest of segment {number} is not signed by the key")
+                continue
+            hashes[number] = m["sha256"]
+            if file.exists():
+                if sha(file.read_bytes()).hex() != m["sha256"]:
+                    problems.append(f"the file of segment {number} is not the one that was sealed")
+            else:
+                missing.append(number)
+                kept, tree, at = (folder / "tree").read_bytes(), [], m["last"] >> 8
+                for level in range(63, -1, -1):
+                    if at >> level & 1:
+                        first = at >> level + 1 << level + 1
+                        layer = [kept[32 * i : 32 * i + 32] for i in range(first, first + (1 << level))]
+                        while len(layer) > 1:
+                            layer = [node(a, b) for a, b in zip(layer[0::2], layer[1::2])]
+                        tree.append((layer[0], 256 << level))
+                bits = [1 << bit for bit in range(7, -1, -1) if m["last"] >> bit & 1]
+                tree += [(bytes.fromhex(hash), count) for hash, count in zip(m["edge"], bits)]
+                state = m["head"].encode(), m["last"], tree
+        elif number in files:
+            file = files[number]
+        else:
+            problems.append(f"all of part {number} is missing")
+            continue
+        if number not in missing:
+            state = check_rows(sqlite3.connect(file.resolve().as_uri() + "?mode=ro", uri=True), claims, state, events)
+        if number in manifests and (state[0].decode(), state[1], root_of(state[2]).hex()) != (m["head"], m["last"], m["root"]):
+            problems.append(f"segment {number} has not the rows of its manifest")
+    for event in events:
+        if hashes.get(event.get("segment"), event["sha256"]) != event["sha256"]:
+            problems.append(f"segment {event['segment']} is not the one that an event tells of: it was sealed anew")
+    for number in missing:
+        if not any(number in event.get("segments", []) for event in events):
+            problems.append(f"segment {number} is missing, and no event says that it was archived")
+    if max([0, *claims]) > state[1]:
+        problems.append(f"rows after {state[1]} are missing")
+    return state[1]
 
 
 def check_folder(folder, key, witnesses, seen):
@@ -165,8 +225,7 @@ def check_folder(folder, key, witnesses, seen):
             found.setdefault(size, set()).add(root)
         except Exception:
             problems.append(f"a checkpoint is not signed as it should be: {note[:60]!r}")
-    uri = folder.resolve().as_uri() + "/ledger.db?mode=ro"
-    last = check_rows(sqlite3.connect(uri, uri=True), found)
+    last = check_parts(folder, key, found)
     for problem in problems[:20]:
         print("DAMAGED:", problem)
     signatures = f"{sum(map(len, found.values()))} checkpoints" if Ed25519PublicKey else "SIGNATURES NOT CHECKED"

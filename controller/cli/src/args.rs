@@ -336,6 +336,16 @@ pub enum LedgerCommand {
         #[arg(long, value_name = "DIR")]
         folder: Option<PathBuf>,
     },
+    /// Move a sealed segment to another place, for good.
+    ///
+    /// Its events are no longer listed then; its rows still count in checkpoints, and `verify` knows that it was archived.
+    Archive {
+        /// The number of the segment: what the name of its file begins with.
+        segment: u32,
+        /// The folder to move it to.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
     /// Print the number and hash of the last event.
     Head,
     /// Sign a checkpoint now.

@@ -68,6 +68,7 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             (_, Some(since)) => ledger::prove_growth(context, folder, &since),
             (id, None) => ledger::prove(context, folder, id.unwrap_or_default()),
         },
+        Command::Ledger(LedgerCommand::Archive { segment, to }) => ledger::archive(context, segment, &to).await,
         Command::Ledger(LedgerCommand::Head) => ledger::head(context),
         Command::Ledger(LedgerCommand::Checkpoint) => ledger::checkpoint(context).await,
         Command::Completions { shell } => {

@@ -48,6 +48,9 @@ pub enum InvalidEvent {
     /// Too long.
     #[error("the payload has {0} bytes; {MAX_PAYLOAD} are allowed")]
     Payload(usize),
+    /// The type is the ledger's own.
+    #[error("`{}` is an event of the ledger's own", crate::database::SEALED)]
+    Reserved,
 }
 
 pub(crate) fn check(event: &Event, payload: &str) -> Result<(), InvalidEvent> {
@@ -55,6 +58,9 @@ pub(crate) fn check(event: &Event, payload: &str) -> Result<(), InvalidEvent> {
         if !is_word(text.as_bytes()) {
             return Err(InvalidEvent::Word { field, text: text.chars().take(80).collect() });
         }
+    }
+    if event.kind == crate::database::SEALED {
+        return Err(InvalidEvent::Reserved);
     }
     if payload.len() > MAX_PAYLOAD {
         return Err(InvalidEvent::Payload(payload.len()));

@@ -17,6 +17,8 @@ mod note;
 mod prove;
 mod reader;
 mod rows;
+mod seal;
+mod segments;
 mod tree;
 mod verify;
 mod witness;
@@ -28,6 +30,7 @@ pub use follow::Follower;
 pub use note::{KeyKind, PublicKey};
 pub use prove::{GrowthProof, RowProof, prove, prove_since};
 pub use reader::{Query, Reader, Row, type_matches};
+pub use seal::archive;
 pub use verify::{Damage, Report, Trust, verify, verify_with};
 pub use witness::{KnownLog, Refusal, Witness};
 pub use writer::{Ledger, Receipt};
@@ -60,6 +63,9 @@ pub enum LedgerError {
     /// A row that should be there.
     #[error("row {0} is missing, or has no hash")]
     Missing(u64),
+    /// A segment whose rows or manifest are needed and not here.
+    #[error("segment {0} is not here, or is none: it may have been archived")]
+    Segment(u32),
     /// No checkpoint covers that row yet.
     #[error("no checkpoint covers row {0} yet: `osmoda ledger checkpoint` signs one")]
     Unsigned(u64),
@@ -86,10 +92,10 @@ impl LedgerError {
     }
 }
 
-/// The database of a ledger's folder.
+/// The database of a ledger's folder that is written to.
 #[must_use]
 pub fn database_file(folder: &Path) -> PathBuf {
-    folder.join("ledger.db")
+    database::file(folder, database::live_number(folder))
 }
 
 /// The checkpoints of a ledger's folder: it grows with every one that is signed.
@@ -98,8 +104,8 @@ pub fn checkpoints_file(folder: &Path) -> PathBuf {
     folder.join("checkpoints")
 }
 
-/// The write-ahead log of the database: it changes with every commit, so followers wait for that.
+/// The write-ahead log of that database: it changes with every commit.
 #[must_use]
 pub fn wal_file(folder: &Path) -> PathBuf {
-    folder.join("ledger.db-wal")
+    database_file(folder).with_extension("db-wal")
 }

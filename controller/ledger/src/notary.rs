@@ -14,6 +14,7 @@ use crate::{
     key::Key,
     note::Note,
     rows::Rows,
+    seal,
     tree::Tree,
 };
 
@@ -30,6 +31,8 @@ pub(crate) enum Errand {
     Wrote(usize),
     /// Sign now, and say when it is done.
     Sign(oneshot::Sender<Result<(), LedgerError>>),
+    /// A file had its last row.
+    Seal,
 }
 
 /// Signs checkpoints.
@@ -42,11 +45,13 @@ pub(crate) struct Notary {
     unsigned: usize,
     /// When that was.
     signed: Option<Instant>,
+    /// A file that had its last row is not a segment yet.
+    unsealed: bool,
 }
 
 impl Notary {
     pub(crate) fn new(folder: &Path, key: Key) -> Self {
-        Self { folder: folder.to_owned(), key, at_work: None, unsigned: 0, signed: None }
+        Self { folder: folder.to_owned(), key, at_work: None, unsigned: 0, signed: None, unsealed: false }
     }
 
     /// Works until nobody can send any more; what is unsigned then gets a last checkpoint.
@@ -64,7 +69,14 @@ impl Notary {
                         self.sign_or_log();
                     }
                 }
-                Ok(Errand::Sign(reply)) => drop(reply.send(self.sign())),
+                Ok(Errand::Sign(reply)) => {
+                    let _ = reply.send(self.sign());
+                    self.seal_or_log();
+                }
+                Ok(Errand::Seal) => {
+                    self.unsealed = true;
+                    self.sign_or_log();
+                }
                 Err(end) => {
                     if self.unsigned > 0 {
                         self.sign_or_log();
@@ -78,8 +90,25 @@ impl Notary {
     }
 
     fn sign_or_log(&mut self) {
-        if let Err(error) = self.sign() {
-            tracing::error!("a checkpoint of the ledger could not be signed: {error}");
+        let signed = self.sign();
+        log(signed);
+        self.seal_or_log();
+    }
+
+    fn seal_or_log(&mut self) {
+        if !self.unsealed {
+            return;
+        }
+        match seal::finish(&self.folder, &self.key) {
+            Ok(announced) => {
+                self.unsealed = false;
+                if announced {
+                    let signed = self.sign();
+                    log(signed);
+                }
+            }
+            // It is tried again with the next checkpoint.
+            Err(error) => tracing::error!("a part of the ledger that is full could not be sealed: {error}"),
         }
     }
 
@@ -90,6 +119,12 @@ impl Notary {
         let at_work = self.at_work.take();
         self.at_work = sign(&self.folder, &self.key, at_work)?;
         Ok(())
+    }
+}
+
+fn log(signed: Result<(), LedgerError>) {
+    if let Err(error) = signed {
+        tracing::error!("a checkpoint of the ledger could not be signed: {error}");
     }
 }
 
@@ -109,13 +144,13 @@ fn sign(folder: &Path, key: &Key, at_work: Option<(Rows, Tree)>) -> Result<Optio
             (rows, tree)
         }
         (_, Some(last)) => {
-            let rows = Rows::open(folder)?;
+            let rows = Rows::new(folder);
             let tree = Tree::load_as_signed(folder, &rows, last.size, &last.root)?;
             (rows, tree)
         }
-        (_, None) => (Rows::open(folder)?, Tree::default()),
+        (_, None) => (Rows::new(folder), Tree::default()),
     };
-    let size = rows.count()?;
+    let size = rows.head()?.id.unsigned_abs();
     if size > tree.size() {
         tree.extend(&rows, size)?;
         tree.save(folder)?;

@@ -50,7 +50,7 @@ pub struct GrowthProof {
 /// When there is no such row, it is not signed for yet, or the rows are not those that were signed.
 pub fn prove(folder: &Path, id: u64) -> Result<RowProof, LedgerError> {
     let (note, checkpoint) = covering(folder, id)?;
-    let rows = Rows::open(folder)?;
+    let rows = Rows::new(folder);
     let preimage = rows.preimage(id)?;
     let index = id.saturating_sub(1);
     let tree = Tree::load_as_signed(folder, &rows, checkpoint.size, &checkpoint.root)?;
@@ -95,7 +95,7 @@ fn growth(folder: &Path, old: u64) -> Result<(GrowthProof, String, Option<Hash>)
     if old > checkpoint.size {
         return Err(LedgerError::Missing(old));
     }
-    let rows = Rows::open(folder)?;
+    let rows = Rows::new(folder);
     let tree = Tree::load_as_signed(folder, &rows, checkpoint.size, &checkpoint.root)?;
     let root = if old == 0 { None } else { Some(Tree::load(folder, &rows, old)?.root()) };
     let path = tree.subtrees(&rows, &merkle::consistency_ranges(old, checkpoint.size))?;

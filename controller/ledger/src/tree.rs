@@ -4,7 +4,7 @@
 //! of the rows, and nobody trusts it before a signed root says that it is right.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
     ops::Range,
     os::unix::fs::{FileExt, OpenOptionsExt},
@@ -66,13 +66,22 @@ impl Tree {
 
     /// Takes in rows until there are `size`.
     pub(crate) fn extend(&mut self, rows: &Rows, size: u64) -> Result<(), LedgerError> {
+        if let Some(part) = rows.known_part(self.size(), size) {
+            self.whole.join(part);
+        }
         rows.leaves(self.size()..size, |leaf| self.push(leaf))
+    }
+
+    /// Hashes of the whole subtrees at its end that are too small for the file.
+    pub(crate) fn edge(&self) -> &[Hash] {
+        let nodes = self.whole.nodes();
+        &nodes[nodes.len() - (self.size() % LEAVES).count_ones() as usize..]
     }
 
     /// Takes in a leaf by its hash.
     pub(crate) fn push(&mut self, leaf: Hash) {
         if self.size() % LEAVES == LEAVES - 1
-            && let Some(mut last) = self.whole.from(self.size() + 1 - LEAVES)
+            && let Some(mut last) = self.whole.between(self.size() + 1 - LEAVES, self.size())
         {
             last.push(leaf);
             self.kept.push(last.root());
@@ -83,6 +92,11 @@ impl Tree {
     /// Rows that it is over.
     pub(crate) fn size(&self) -> u64 {
         self.whole.size()
+    }
+
+    /// What goes on without the file.
+    pub(crate) fn into_frontier(self) -> Frontier {
+        self.whole
     }
 
     /// Its root.
@@ -117,7 +131,19 @@ impl Tree {
             inner.push_subtree(LEVEL, *kept.ok_or(LedgerError::Contradiction(range.end))?);
             at += LEAVES;
         }
+        if let Some(part) = rows.known_part(at, range.end) {
+            at += part.size();
+            inner.join(part);
+        }
         rows.leaves(at..range.end, |leaf| inner.push(leaf))?;
         Ok(inner.root())
+    }
+}
+
+/// Makes what the file has durable.
+pub(crate) fn sync(folder: &Path) -> Result<(), LedgerError> {
+    match File::open(file(folder)).and_then(|file| file.sync_all()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LedgerError::file(&file(folder), error)),
+        _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    path::Path,
+    path::{Path, PathBuf},
     slice,
     sync::{
         Arc, LazyLock,
@@ -13,20 +13,23 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
+use rusqlite::{Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::{
     LedgerError,
-    chain::{self, Event, GENESIS},
+    chain::{self, Event},
     checkpoint::Lock,
-    database,
+    database::{self, Live},
     key::Place,
     notary::{Errand, Notary},
 };
 
 /// Most events of one transaction.
 const BATCH: usize = 4096;
+/// A file gets its last row when it has this many.
+const FILL: u64 = 1_000_000;
+
 /// Rows of one statement, where there are as many: what a statement costs besides its rows is then next to nothing.
 const ROWS: usize = 32;
 
@@ -75,6 +78,20 @@ impl Entry {
         chain::check(&event, &payload)?;
         Ok(Self { kind: event.kind, actor: event.actor, payload })
     }
+
+    /// The last row of a file.
+    fn sealed(number: u32, first: i64, last: i64) -> Self {
+        let payload = serde_json::json!({ "segment": number, "first": first, "last": last });
+        Self { kind: database::SEALED.into(), actor: "ledger".into(), payload: payload.to_string() }
+    }
+}
+
+/// Where rows go.
+struct Target {
+    folder: PathBuf,
+    live: Live,
+    /// Rows after which a file gets its last one.
+    fill: u64,
 }
 
 enum Message {
@@ -98,24 +115,35 @@ impl Ledger {
     /// # Errors
     /// When it cannot be opened or is not ours.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let mut db = database::open(folder)?;
+        Self::open_with_fill(folder, FILL)
+    }
+
+    /// [`Ledger::open`], with another number of rows after which a file is sealed and the next one begun.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_with_fill(folder: &Path, fill: u64) -> Result<Self, LedgerError> {
+        let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill };
         // A key that takes the place of a lost one is an event; the first one comes before all events.
         let lock = Lock::take(folder)?;
         let key = Place::of_ledger(folder).open(|public| {
-            if head(&db)?.is_none() {
+            if database::head(&target.live.db)?.id == 0 {
                 return Ok(());
             }
             let payload = serde_json::json!({ "public": public.to_string() });
             let mut entry = Some(Entry::new(Event::new("ledger.key-created", "ledger", payload))?);
-            write(&mut db, || entry.take().into_iter().collect()).map(drop)
+            write(&mut target, || entry.take().into_iter().collect()).map(drop)
         })?;
         drop(lock);
         let failed = |e| LedgerError::file(folder, e);
         let (sender, messages) = channel();
         let (errands, for_notary) = channel();
+        if !database::leftovers(folder).is_empty() {
+            let _ = errands.send(Errand::Seal);
+        }
         let writer = Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || Writer { db, notary: errands }.run(&messages))
+            .spawn(move || Writer { target, notary: errands }.run(&messages))
             .map_err(failed)?;
         let notary = Notary::new(folder, key);
         let notary =
@@ -175,7 +203,7 @@ impl Ledger {
 }
 
 struct Writer {
-    db: Connection,
+    target: Target,
     notary: Sender<Errand>,
 }
 
@@ -188,9 +216,12 @@ impl Writer {
 
     fn take(&mut self, first: Message, messages: &Receiver<Message>) {
         let mut queue = Queue { first: Some(first), messages, events: 0, waiting: Vec::new(), checkpoints: Vec::new() };
-        match write(&mut self.db, || queue.take()) {
-            Ok(receipts) => {
+        match write(&mut self.target, || queue.take()) {
+            Ok(Written { receipts, sealed }) => {
                 let _ = self.notary.send(Errand::Wrote(receipts.len()));
+                if sealed {
+                    let _ = self.notary.send(Errand::Seal);
+                }
                 let mut receipts = receipts.into_iter();
                 for (events, reply) in queue.waiting {
                     // Whoever no longer waits has its event all the same.
@@ -236,38 +267,70 @@ impl Queue<'_> {
     }
 }
 
+/// What a transaction did.
+#[derive(Default)]
+struct Written {
+    receipts: Vec<Receipt>,
+    /// A file had its last row: by this transaction, or before it.
+    sealed: bool,
+}
+
 /// Appends events in one transaction, which is durable when this returns, or leaves no trace. What comes while the rows
-/// are written joins them: `next` is asked until it has no more.
-fn write(db: &mut Connection, mut next: impl FnMut() -> Vec<Entry>) -> Result<Vec<Receipt>, LedgerError> {
+/// are written joins them: `next` is asked until it has no more. A file that then has its fill gets its last row with them.
+fn write(target: &mut Target, mut next: impl FnMut() -> Vec<Entry>) -> Result<Written, LedgerError> {
     static ONE: LazyLock<String> = LazyLock::new(|| insert_statement(1));
     static MANY: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS));
 
     let mut entries = next();
-    let mut receipts: Vec<Receipt> = Vec::with_capacity(entries.len());
+    let mut written = Written::default();
     if entries.is_empty() {
-        return Ok(receipts);
+        return Ok(written);
     }
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let (id, hash) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
-        let mut row = Row { id, hash, ts: now() };
-        let mut one = transaction.prepare_cached(&ONE)?;
-        while !entries.is_empty() {
-            let (whole, rest) = entries.as_chunks::<ROWS>();
-            if !whole.is_empty() {
-                let mut many = transaction.prepare_cached(&MANY)?;
-                for entries in whole {
-                    insert(&mut many, entries, &mut row, &mut receipts)?;
-                }
-            }
-            for entry in rest {
-                insert(&mut one, slice::from_ref(entry), &mut row, &mut receipts)?;
-            }
-            entries = next();
+    let Target { folder, live, fill } = target;
+    loop {
+        let Live { db, number, start } = &mut *live;
+        let (number, start) = (*number, *start);
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let head = database::head(&transaction)?;
+        if head.sealed {
+            // Another process was here; nobody writes behind the last row.
+            drop(transaction);
+            *live = database::open(folder)?;
+            written.sealed = true;
+            continue;
         }
+        {
+            let mut row = Row { id: head.id, hash: head.hash, ts: now() };
+            let mut one = transaction.prepare_cached(&ONE)?;
+            while !entries.is_empty() {
+                let (whole, rest) = entries.as_chunks::<ROWS>();
+                if !whole.is_empty() {
+                    let mut many = transaction.prepare_cached(&MANY)?;
+                    for entries in whole {
+                        insert(&mut many, entries, &mut row, &mut written.receipts)?;
+                    }
+                }
+                for entry in rest {
+                    insert(&mut one, slice::from_ref(entry), &mut row, &mut written.receipts)?;
+                }
+                entries = next();
+            }
+            if (row.id - start).unsigned_abs() >= *fill {
+                let last = Entry::sealed(number, start + 1, row.id + 1);
+                insert(&mut one, slice::from_ref(&last), &mut row, &mut Vec::new())?;
+                written.sealed = true;
+            }
+        }
+        transaction.commit()?;
+        return Ok(written);
     }
-    transaction.commit()?;
-    Ok(receipts)
+}
+
+/// Appends an event of the ledger's own.
+pub(crate) fn append_own(folder: &Path, event: Event) -> Result<(), LedgerError> {
+    let mut entry = Some(Entry::new(event)?);
+    let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill: u64::MAX };
+    write(&mut target, || entry.take().into_iter().collect()).map(drop)
 }
 
 /// Where the chain is.
@@ -309,12 +372,6 @@ fn insert(
         receipts.push(Receipt { id: row.id, hash });
     }
     statement.raw_execute().map(drop)
-}
-
-/// The last row's id and hash.
-pub(crate) fn head(db: &Connection) -> rusqlite::Result<Option<(i64, String)>> {
-    let mut last = db.prepare_cached("SELECT id, hash FROM events ORDER BY id DESC LIMIT 1")?;
-    last.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// `2026-01-31T12:34:56.789Z`.

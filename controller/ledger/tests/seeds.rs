@@ -4,10 +4,17 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use common::{Chance, append, copy, cosign, hex, live, python, recompute, report, tamper, trust};
-use osmoda_ledger::{LedgerError, Refusal, Report, Trust, Witness};
+use data_encoding::{BASE64, HEXLOWER};
+use ed25519_dalek::{Signer, SigningKey};
+use sha2::{Digest, Sha256};
+
+use common::{Chance, append, append_and_seal, copy, cosign, hex, live, python, recompute, report, tamper, trust};
+use osmoda_ledger::{LedgerError, Reader, Refusal, Report, Trust, Witness};
 use rusqlite::Connection;
 
 /// Seconds since 1970, now.
@@ -25,23 +32,28 @@ struct Past {
 }
 
 impl Past {
-    fn new(chance: &mut Chance) -> Self {
+    /// With parts of that many rows.
+    fn new(chance: &mut Chance, fill: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ledger = dir.path().join("ledger");
         let witness = Witness::open(&dir.path().join("witness")).unwrap();
         let grow = |chance: &mut Chance, low, high| {
             let events = chance.within(low, high);
-            append(&ledger, events, "past");
-            events
+            append_and_seal(&ledger, events, "past", fill);
+            let head = Reader::open(&ledger).unwrap().head().unwrap();
+            head.map_or(0, |(id, _)| id.unsigned_abs())
         };
-        let first = grow(chance, 4, 20) + if chance.coin() { grow(chance, 1, 300) } else { 0 };
+        let mut first = grow(chance, 4, 20);
+        if chance.coin() {
+            first = grow(chance, 1, 300);
+        }
         if chance.coin() {
             cosign(&ledger, &witness, now()).unwrap();
         }
         copy(&ledger, &dir.path().join("old"));
-        let seen = first + grow(chance, 2, 300);
+        let seen = grow(chance, 2, 300);
         cosign(&ledger, &witness, now()).unwrap();
-        let all = seen + grow(chance, 2, 20);
+        let all = grow(chance, 2, 20);
         let trust = trust(&ledger, &witness);
         Self { dir, witness, trust, sizes: [first, seen, all] }
     }
@@ -84,16 +96,33 @@ const CLASSES: [(&str, Class); 11] = [
     ("key swap", key_swap),
 ];
 
+/// Those that need a ledger of several parts.
+const CLASSES_OF_SEGMENTS: [(&str, Class); 3] = [
+    ("swap the file that is not sealed", swap_unsealed),
+    ("seal anew with the current key", seal_anew),
+    ("epoch gap", epoch_gap),
+];
+
 #[test]
 fn every_class_of_tampering_is_found_for_what_it_is() {
-    for seed in 0..common::seeds(6) {
+    check(common::seeds(4), |_| 1_000_000, &CLASSES);
+}
+
+#[test]
+fn every_class_of_tampering_with_segments_is_found_for_what_it_is() {
+    check(common::seeds(4), |chance| chance.within(2, 4), &CLASSES_OF_SEGMENTS);
+}
+
+fn check(seeds: u64, fill: fn(&mut Chance) -> u64, classes: &[(&str, Class)]) {
+    for seed in 0..seeds {
         let chance = &mut Chance(seed);
-        let past = Past::new(chance);
+        let fill = fill(chance);
+        let past = Past::new(chance, fill);
         let untouched = past.ledger();
         let before = report(untouched.path(), &past.trust);
         assert!(before.is_whole() && before.warnings.is_empty(), "seed {seed}: a false alarm: {before:?}");
         assert_eq!(before.cosigned_until, Some(past.sizes[1].cast_signed()));
-        for (name, class) in CLASSES {
+        for (name, class) in classes {
             println!("seed {seed}: {name}");
             let Some((damaged, trust)) = class(chance, &past) else { continue };
             // It takes its time, and what it looks at depends little on the seed.
@@ -304,4 +333,102 @@ fn key_swap(chance: &mut Chance, past: &Past) -> Option<(tempfile::TempDir, Trus
 fn check_that_the_witness_is_not_fooled(folder: &Path, past: &Past, same_name: bool) {
     let added = past.witness.add_log(&osmoda_ledger::log_key(folder).unwrap().to_string());
     assert_eq!(matches!(added, Err(Refusal::OtherKey(_))), same_name, "{added:?}");
+}
+
+/// A segment by chance: its number, its file and its manifest.
+fn a_segment(chance: &mut Chance, folder: &Path) -> (u32, PathBuf, PathBuf) {
+    let files = fs::read_dir(folder.join("segments")).unwrap().map(|entry| entry.unwrap().path());
+    let mut manifests: Vec<PathBuf> = files.filter(|file| file.extension().unwrap() == "note").collect();
+    manifests.sort();
+    let number = chance.within(1, manifests.len() as u64);
+    let manifest = manifests.swap_remove(usize::try_from(number).unwrap() - 1);
+    (u32::try_from(number).unwrap(), manifest.with_extension("db"), manifest)
+}
+
+fn swap_unsealed(chance: &mut Chance, past: &Past) -> Option<(tempfile::TempDir, Trust)> {
+    let dir = past.ledger();
+    // A file that the ledger itself has written: of an earlier time, or of another machine.
+    let other = if chance.coin() { Past::new(chance, 2).ledger() } else { past.old() };
+    let name = live(dir.path());
+    fs::copy(live(other.path()), &name).unwrap();
+    says(&report(dir.path(), &Trust::default()), None, "does not follow from the one before");
+    Some((dir, past.trust.clone()))
+}
+
+fn seal_anew(chance: &mut Chance, past: &Past) -> Option<(tempfile::TempDir, Trust)> {
+    let dir = past.ledger();
+    let (number, file, note) = a_segment(chance, dir.path());
+    let text = fs::read_to_string(&note).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    let id = chance.within(manifest["first"].as_u64().unwrap(), manifest["last"].as_u64().unwrap() - 1);
+    tamper(&file, &format!("UPDATE events SET actor = 'uid:0x' WHERE id = {id}"));
+    let before: String = {
+        let db = Connection::open(&file).unwrap();
+        db.query_row("SELECT hash FROM start", [], |row| row.get(0)).unwrap()
+    };
+    // All that can be computed is computed anew, and signed with the ledger's own key.
+    manifest["head"] = recompute(&file, before).into();
+    manifest["sha256"] = hex(fs::read(&file).unwrap()).into();
+    manifest["root"] = root_up_to(dir.path(), number).into();
+    fs::remove_file(&note).unwrap();
+    fs::write(&note, sign(dir.path(), &format!("os.moda/ledger-segment/v1\n{manifest}\n"))).unwrap();
+    let report = report(dir.path(), &Trust::default());
+    let words = format!("segment {number} is not the one that an event tells of: it was sealed anew");
+    says(&report, None, &words);
+    says(&report, None, "does not follow from the one before");
+    let forged_badly = [
+        format!("the file of segment {number} is not the one that was sealed"),
+        format!("the manifest of segment {number} is not signed by the key"),
+        format!("segment {number} has not the rows of its manifest"),
+    ];
+    assert!(
+        !report.problems.iter().any(|d| forged_badly.contains(&d.what)),
+        "the manifest was forged well: {report:?}"
+    );
+    Some((dir, past.trust.clone()))
+}
+
+/// The root over the rows of the first segments, by RFC 6962 as it is written.
+fn root_up_to(folder: &Path, number: u32) -> String {
+    fn naive(leaves: &[[u8; 32]]) -> [u8; 32] {
+        if let [leaf] = leaves {
+            return *leaf;
+        }
+        let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+        Sha256::digest([&[1][..], &naive(left), &naive(right)].concat()).into()
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("segments")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|file| file.extension().unwrap() == "db");
+    files.sort();
+    let mut leaves: Vec<[u8; 32]> = Vec::new();
+    for file in &files[..number as usize] {
+        let db = Connection::open(file).unwrap();
+        let mut hashes = db.prepare("SELECT hash FROM events ORDER BY id").unwrap();
+        let hashes = hashes.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+        for hash in hashes {
+            leaves.push(Sha256::digest([vec![0], HEXLOWER.decode(hash.as_bytes()).unwrap()].concat()).into());
+        }
+    }
+    HEXLOWER.encode(&naive(&leaves))
+}
+
+/// A note, signed with the ledger's key.
+fn sign(folder: &Path, text: &str) -> String {
+    let seed: [u8; 32] = fs::read(folder.join("checkpoint.key")).unwrap().try_into().unwrap();
+    let public = fs::read_to_string(folder.join("checkpoint.pub")).unwrap();
+    let mut parts = public.split('+');
+    let (name, id) = (parts.next().unwrap(), HEXLOWER.decode(parts.next().unwrap().as_bytes()).unwrap());
+    let signature = SigningKey::from_bytes(&seed).sign(text.as_bytes()).to_bytes();
+    format!("{text}\n\u{2014} {name} {}\n", BASE64.encode(&[&id[..], &signature].concat()))
+}
+
+fn epoch_gap(chance: &mut Chance, past: &Past) -> Option<(tempfile::TempDir, Trust)> {
+    let dir = past.ledger();
+    let (number, file, note) = a_segment(chance, dir.path());
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(&note).unwrap();
+    let report = report(dir.path(), &Trust::default());
+    says(&report, None, &format!("all of part {number} is missing"));
+    says(&report, None, "does not follow from the one before");
+    Some((dir, past.trust.clone()))
 }

@@ -265,7 +265,7 @@ fn a_killed_writer_loses_nothing_that_it_was_told_is_durable_and_raises_no_alarm
     use std::io::{BufRead, BufReader};
     let mut dir = tempfile::tempdir().unwrap();
     let mut signed = 0;
-    for round in 0..common::seeds(20) {
+    for round in 0..common::seeds(12) {
         let chance = &mut Chance(round);
         if round % 20 == 0 {
             dir = tempfile::tempdir().unwrap();

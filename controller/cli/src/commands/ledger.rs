@@ -1,9 +1,10 @@
-//! `ledger verify`, `ledger prove`, `ledger head`, `ledger checkpoint`.
+//! `ledger verify`, `ledger prove`, `ledger archive`, `ledger head`, `ledger checkpoint`.
 
 use std::path::{Path, PathBuf};
 
 use osmoda_ledger::{
-    Ledger, LedgerError, PublicKey, Reader, Trust, log_key, prove as prove_row, prove_since, verify_with,
+    Ledger, LedgerError, PublicKey, Reader, Trust, archive as archive_segment, log_key, prove as prove_row,
+    prove_since, verify_with,
 };
 use osmoda_schemas::{
     operation::Nothing,
@@ -24,8 +25,8 @@ fn unreadable(error: LedgerError) -> Failure {
 /// What cannot be proved is not for want of rights.
 fn unprovable(error: LedgerError) -> Failure {
     match error {
-        LedgerError::Missing(_) | LedgerError::Unsigned(_) | LedgerError::NoCheckpoint => {
-            Problem::new(404, "nothing-to-prove", error.to_string()).into()
+        LedgerError::Missing(_) | LedgerError::Unsigned(_) | LedgerError::NoCheckpoint | LedgerError::Segment(_) => {
+            Problem::new(404, "not-in-the-ledger", error.to_string()).into()
         }
         LedgerError::Contradiction(_) => Problem::new(409, "ledger-damaged", error.to_string()).into(),
         other => unreadable(other),
@@ -65,7 +66,11 @@ pub async fn verify(
         let witnessed = report.cosigned_until.map(|id| format!(", cosigned up to row {id}")).unwrap_or_default();
         let verdict =
             if report.is_whole() { printer.paint("whole:", Tone::Good) } else { printer.paint("DAMAGED:", Tone::Bad) };
-        let mut out = format!("{verdict} {} events, {signed}{witnessed}\n", report.events);
+        let away = match report.archived.as_slice() {
+            [] => String::new(),
+            archived => format!(", {} archived segments were not looked at", archived.len()),
+        };
+        let mut out = format!("{verdict} {} events, {signed}{witnessed}{away}\n", report.events);
         for damage in &report.problems {
             let row = damage.id.map(|id| format!("row {id}: ")).unwrap_or_default();
             out += &format!("  {row}{}\n", damage.what);
@@ -110,6 +115,15 @@ pub fn prove_growth(context: &Context, folder: Option<PathBuf>, since: &Path) ->
     let folder = folder.unwrap_or_else(|| context.ledger());
     let proof = prove_since(&folder, &read(since)?).map_err(unprovable)?;
     context.printer.print(&proof, |_| proof.proof.clone())?;
+    Ok(0)
+}
+
+/// Moves a segment elsewhere.
+pub async fn archive(context: &Context, segment: u32, to: &Path) -> Result<u8, Failure> {
+    archive_segment(&context.ledger(), segment, to).await.map_err(unprovable)?;
+    context
+        .printer
+        .print(&json!({ "segment": segment, "to": to }), |_| format!("segment {segment} is in {}\n", to.display()))?;
     Ok(0)
 }
 

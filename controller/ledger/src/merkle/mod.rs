@@ -34,6 +34,23 @@ pub(crate) struct Frontier {
 }
 
 impl Frontier {
+    /// From what a size and [`Frontier::nodes`] once were; none when they do not fit together.
+    pub(crate) fn from_parts(size: u64, nodes: Vec<Hash>) -> Option<Self> {
+        (nodes.len() == size.count_ones() as usize).then_some(Self { size, nodes })
+    }
+
+    /// The subtrees' hashes.
+    pub(crate) fn nodes(&self) -> &[Hash] {
+        &self.nodes
+    }
+
+    /// Adds leaves that are less than a power of two that the size is a multiple of.
+    pub(crate) fn join(&mut self, part: Self) {
+        debug_assert!(self.size == 0 || part.size < 1 << self.size.trailing_zeros(), "a part begins elsewhere");
+        self.size += part.size;
+        self.nodes.extend(part.nodes);
+    }
+
     /// How many leaves there are.
     pub(crate) fn size(&self) -> u64 {
         self.size
@@ -63,12 +80,22 @@ impl Frontier {
         joined.unwrap_or_else(|| Sha256::digest([]).into())
     }
 
-    /// What of this tree belongs to the subtree that begins at leaf `first`; none when that is no border of its parts.
-    pub(crate) fn from(&self, first: u64) -> Option<Self> {
-        let inner = self.size.checked_sub(first)?;
-        let aligned = first == 0 || inner < 1 << first.trailing_zeros();
-        let skipped = self.nodes.len() - inner.count_ones() as usize;
-        aligned.then(|| Self { size: inner, nodes: self.nodes[skipped..].to_vec() })
+    /// The parts from leaf `first` up to leaf `end`, or as far as whole parts go; none when no part begins at `first`.
+    pub(crate) fn between(&self, first: u64, end: u64) -> Option<Self> {
+        let mut found = Self::default();
+        let (mut at, mut left) = (0, self.size);
+        for part in &self.nodes {
+            let length = 1 << left.ilog2();
+            if at >= first && at + length <= end {
+                if found.size == 0 && at > first {
+                    return None;
+                }
+                found.size += length;
+                found.nodes.push(*part);
+            }
+            (at, left) = (at + length, left - length);
+        }
+        (found.size > 0).then_some(found)
     }
 }
 
@@ -125,6 +152,7 @@ pub(crate) mod tests {
         let mut tree = Frontier::default();
         for (n, leaf) in leaves.iter().enumerate() {
             assert_eq!(tree.root(), naive(&leaves[..n]));
+            assert_eq!(Frontier::from_parts(tree.size(), tree.nodes().to_vec()).as_ref(), Some(&tree));
             tree.push(*leaf);
         }
         let mut quick = Frontier::default();
@@ -132,6 +160,7 @@ pub(crate) mod tests {
         quick.push_subtree(5, naive(&leaves[256..288]));
         leaves[288..].iter().for_each(|leaf| quick.push(*leaf));
         assert_eq!(quick, tree);
+        assert_eq!(Frontier::from_parts(3, vec![[0; 32]]), None);
     }
 
     #[test]
@@ -142,10 +171,17 @@ pub(crate) mod tests {
         // 110 = 64 + 32 + 8 + 4 + 2
         for first in [0, 64, 96, 104, 108] {
             let at = usize::try_from(first).unwrap();
-            assert_eq!(tree.from(first).unwrap().root(), naive(&leaves[at..]), "from {first}");
+            let part = tree.between(first, 110).unwrap();
+            assert_eq!(part.root(), naive(&leaves[at..]), "from {first}");
+            let mut joined = Frontier::default();
+            leaves[..at].iter().for_each(|leaf| joined.push(*leaf));
+            joined.join(part);
+            assert_eq!(joined, tree, "from {first}");
         }
-        for first in [32, 100, 106, 109, 111] {
-            assert_eq!(tree.from(first), None, "from {first}");
+        for first in [32, 100, 106, 109, 110, 111] {
+            assert_eq!(tree.between(first, 110), None, "from {first}");
         }
+        assert_eq!(tree.between(64, 105).unwrap().root(), naive(&leaves[64..104]), "as far as whole parts go");
+        assert_eq!(tree.between(96, 103), None);
     }
 }

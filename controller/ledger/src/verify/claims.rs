@@ -49,11 +49,17 @@ pub(super) fn moment(time: u64) -> String {
     moment.map_or_else(|| format!("second {time}"), |moment| moment.to_string())
 }
 
+/// All claims, in order of their sizes, and the key of the ledger, by which manifests are checked, too.
+pub(super) struct Claims {
+    pub(super) claims: Vec<Claim>,
+    pub(super) key: Option<PublicKey>,
+}
+
 /// Collects all claims, in order of their sizes, and reports those that are not signed as they should be.
-pub(super) fn collect(folder: &Path, trust: &Trust, report: &mut Report) -> Result<Vec<Claim>, LedgerError> {
+pub(super) fn collect(folder: &Path, trust: &Trust, report: &mut Report) -> Result<Claims, LedgerError> {
     let Some(key) = trusted_key(folder, trust, report)? else {
         report.add(None, "there is no public key: checkpoints cannot be checked");
-        return Ok(Vec::new());
+        return Ok(Claims { claims: Vec::new(), key: None });
     };
     let witnesses = trusted_witnesses(folder, trust, report)?;
     let mut claims = Vec::new();
@@ -83,7 +89,7 @@ pub(super) fn collect(folder: &Path, trust: &Trust, report: &mut Report) -> Resu
     }
     claims.sort_by_key(|claim| claim.size);
     two_trees(&claims, report);
-    Ok(claims)
+    Ok(Claims { claims, key: Some(key) })
 }
 
 /// A log that has signed two trees of one size has shown different things to different people.

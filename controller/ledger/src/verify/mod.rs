@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{LedgerError, database, key::Place};
+use crate::{LedgerError, key::Place};
 
 /// Problems after which looking on tells nothing new.
 const MOST: usize = 100;
@@ -37,6 +37,8 @@ pub struct Report {
     pub signed_until: Option<i64>,
     /// Rows up to this one are covered by a checkpoint that a known witness has cosigned.
     pub cosigned_until: Option<i64>,
+    /// Segments that are archived, and were not looked at.
+    pub archived: Vec<u32>,
     /// What is wrong; empty: nothing.
     pub problems: Vec<Damage>,
     /// What is not as it should be, and no damage.
@@ -92,15 +94,13 @@ pub fn verify_with(folder: &Path, trust: &Trust) -> Result<Report, LedgerError> 
         checkpoints: 0,
         signed_until: None,
         cosigned_until: None,
+        archived: Vec::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
     // Checkpoints come first: every row that they name is in the database by then.
-    let claims = claims::collect(folder, trust, &mut report)?;
-    let db = database::open_read_only(folder)?;
-    // All questions are about one state of a database that others go on writing to.
-    let transaction = db.unchecked_transaction()?;
-    scan::rows(&transaction, claims, &mut report)?;
+    let signed = claims::collect(folder, trust, &mut report)?;
+    scan::all(folder, signed, &mut report)?;
     if report.events > 0 && !Place::of_ledger(folder).key_file().exists() {
         report.warn("checkpoint.key is not here: a copy needs none, a ledger that is written to has lost it");
     }

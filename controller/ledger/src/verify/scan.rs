@@ -1,16 +1,25 @@
 //! Looking at every row.
 
+use std::path::Path;
+
 use rusqlite::{Connection, types::ValueRef};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
     Damage, Report,
-    claims::{By, Claim, moment},
+    claims::{By, Claim, Claims, moment},
 };
 use crate::{
     LedgerError,
     chain::{self, GENESIS},
+    database,
     merkle::{self, Frontier},
+    note::{Note, PublicKey, Signed},
+    rows::Rows,
+    seal,
+    segments::{self, Manifest},
+    tree::Tree,
 };
 
 /// A clock that is set back by less, in seconds, is not worth a word.
@@ -31,6 +40,14 @@ pub(super) struct Scan {
     contradicted: bool,
     linked: bool,
     clock: Clock,
+    /// Segments with the hashes of their files, by manifests...
+    sealed: Vec<(u32, String)>,
+    /// ...and by events.
+    hashes: Vec<(u32, String)>,
+    /// Segments that are not here...
+    missing: Vec<u32>,
+    /// ...and those that are archived, by events.
+    archived: Vec<u32>,
 }
 
 /// What rows say of the clock.
@@ -44,12 +61,48 @@ struct Clock {
     steps: usize,
 }
 
-/// Looks at every row of a database, and at every claim about them.
-pub(super) fn rows(db: &Connection, claims: Vec<Claim>, report: &mut Report) -> Result<(), LedgerError> {
-    let mut scan = Scan::new(claims);
-    scan.database(db, report)?;
+/// Looks at every row of all files, and at every claim about them.
+pub(super) fn all(folder: &Path, signed: Claims, report: &mut Report) -> Result<(), LedgerError> {
+    let mut scan = Scan::new(signed.claims);
+    let live = database::live_number(folder);
+    for number in 1..=live {
+        let opened = segments::settled(|| {
+            let part = segments::parts(folder).into_iter().find(|part| part.number == number);
+            part.map(|part| part.open().map(|db| (part, db))).transpose()
+        })?;
+        match opened {
+            Some((part, db)) => {
+                let manifest = part.rows.and_then(|_| manifest(folder, number, signed.key.as_ref(), report));
+                match (db, manifest) {
+                    (Some(db), manifest) => {
+                        scan.database(&db, report)?;
+                        if let (Some(manifest), Some(file)) = (manifest, part.file) {
+                            scan.compare(&manifest, &file, report)?;
+                        }
+                    }
+                    (None, Some(manifest)) => scan.skip(folder, manifest, report)?,
+                    (None, None) => report.add(None, format!("segment {number} is missing")),
+                }
+            }
+            // There is no ledger at all.
+            None if live == 1 => drop(database::open_read_only(&database::file(folder, 1))?),
+            None => report.add(None, format!("all of part {number} is missing")),
+        }
+    }
     scan.end(report);
     Ok(())
+}
+
+/// What a segment is, when that is signed by the key.
+fn manifest(folder: &Path, number: u32, key: Option<&PublicKey>, report: &mut Report) -> Option<Manifest> {
+    let key = key?;
+    let signed = |note: &Note| note.check(key) == Signed::Yes;
+    let manifest = segments::note(folder, number).ok().filter(signed).and_then(|note| Manifest::parse(&note.text));
+    let manifest = manifest.filter(|manifest| manifest.number == number && manifest.origin == key.name());
+    if manifest.is_none() {
+        report.add(None, format!("the manifest of segment {number} is not signed by the key"));
+    }
+    manifest
 }
 
 impl Scan {
@@ -65,10 +118,22 @@ impl Scan {
             contradicted: false,
             linked: true,
             clock: Clock::default(),
+            sealed: Vec::new(),
+            hashes: Vec::new(),
+            missing: Vec::new(),
+            archived: Vec::new(),
         }
     }
 
     fn database(&mut self, db: &Connection, report: &mut Report) -> Result<(), LedgerError> {
+        // All questions are about one state of a database that others go on writing to.
+        let db = &*db.unchecked_transaction()?;
+        let start: (i64, String) =
+            db.query_row("SELECT id, hash FROM start", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if start.0 != self.last || start.1.as_bytes() != self.previous {
+            report.add(None, format!("the part that begins after row {} does not follow from the one before", start.0));
+            self.linked = false;
+        }
         let mut statement =
             db.prepare("SELECT id, ts, type, actor, payload, prev_hash, hash FROM events ORDER BY id")?;
         let mut rows = statement.query([])?;
@@ -89,7 +154,7 @@ impl Scan {
     }
 
     fn row(&mut self, id: i64, parts: [&[u8]; 5], stored: &[u8], report: &mut Report) {
-        let [ts, kind, actor, _, prev] = parts;
+        let [ts, kind, actor, payload, prev] = parts;
         if id != self.last + 1 {
             report.add(id, format!("rows {} to {} are missing", self.last + 1, id.saturating_sub(1)));
             (self.linked, self.tree) = (false, None);
@@ -108,6 +173,9 @@ impl Scan {
             self.linked = false;
         }
         self.clock.look(id, ts, report);
+        if actor == b"ledger" {
+            self.remember(kind, payload);
+        }
         if let Some(tree) = &mut self.tree {
             tree.push(merkle::leaf(&digest));
         }
@@ -136,8 +204,78 @@ impl Scan {
         }
     }
 
+    /// Events about segments.
+    fn remember(&mut self, kind: &[u8], payload: &[u8]) {
+        let Ok(payload) = serde_json::from_slice::<Value>(payload) else { return };
+        let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+        match kind {
+            b"ledger.segment" => {
+                let hash = payload["sha256"].as_str().map(str::to_owned);
+                self.hashes.extend(number(&payload["segment"]).zip(hash));
+            }
+            b"ledger.archived" => {
+                self.archived.extend(payload["segments"].as_array().into_iter().flatten().filter_map(number));
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares a segment that was looked at with its manifest.
+    fn compare(&mut self, manifest: &Manifest, file: &Path, report: &mut Report) -> Result<(), LedgerError> {
+        let number = manifest.number;
+        if seal::file_hash(file)? != manifest.sha256 {
+            report.add(None, format!("the file of segment {number} is not the one that was sealed"));
+        }
+        let root = self.tree.as_ref().map(Frontier::root);
+        let ends = self.last.unsigned_abs() == manifest.last && self.previous == *manifest.head.as_bytes();
+        if !ends || root.is_some_and(|root| Some(root) != segments::hash_of(&manifest.root)) {
+            report.add(None, format!("segment {number} has not the rows of its manifest"));
+        }
+        self.sealed.push((number, manifest.sha256.clone()));
+        Ok(())
+    }
+
+    /// Goes on behind a segment that is not here.
+    fn skip(&mut self, folder: &Path, manifest: Manifest, report: &mut Report) -> Result<(), LedgerError> {
+        let number = manifest.number;
+        if manifest.first != self.last.unsigned_abs() + 1 {
+            report.add(None, format!("rows {} to {} are missing", self.last + 1, manifest.first - 1));
+        }
+        let tree = Tree::load(folder, &Rows::new(folder), manifest.last).map(Tree::into_frontier);
+        self.tree = tree.ok().filter(|tree| Some(tree.root()) == segments::hash_of(&manifest.root));
+        if self.tree.is_none() {
+            report.add(None, format!("the hashes that were kept of segment {number} do not have its root"));
+        }
+        self.last = manifest.last.cast_signed();
+        match manifest.head.as_bytes().try_into() {
+            Ok(head) => self.previous = head,
+            Err(_) => report.add(None, format!("the manifest of segment {number} has no hash of its last row")),
+        }
+        self.sealed.push((number, manifest.sha256));
+        self.missing.push(number);
+        self.settle(manifest.last, report);
+        Ok(())
+    }
+
+    /// Compares what events say of segments with what they are.
+    fn segments(&mut self, report: &mut Report) {
+        for (number, told) in &self.hashes {
+            if self.sealed.iter().any(|(sealed, hash)| sealed == number && hash != told) {
+                report.add(None, format!("segment {number} is not the one that an event tells of: it was sealed anew"));
+            }
+        }
+        for number in std::mem::take(&mut self.missing) {
+            if self.archived.contains(&number) {
+                report.archived.push(number);
+            } else {
+                report.add(None, format!("segment {number} is missing, and no event says that it was archived"));
+            }
+        }
+    }
+
     /// What is said when there are no more rows.
     fn end(mut self, report: &mut Report) {
+        self.segments(report);
         let last = self.last;
         report.head = (last > 0).then_some(last);
         if self.contradicted && self.linked {

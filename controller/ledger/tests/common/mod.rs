@@ -44,7 +44,12 @@ impl Chance {
 }
 
 pub fn append(folder: &Path, events: u64, what: &str) {
-    let ledger = Ledger::open(folder).unwrap();
+    append_and_seal(folder, events, what, 1_000_000);
+}
+
+/// Appends in one transaction; a part with so many rows is sealed then.
+pub fn append_and_seal(folder: &Path, events: u64, what: &str, fill: u64) {
+    let ledger = Ledger::open_with_fill(folder, fill).unwrap();
     let event = |n| Event::new("test.event", format!("uid:{n}"), json!({ "n": n, "what": what, "text": "ä|b" }));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ledger.append_all((0..events).map(event).collect())).unwrap();
