@@ -219,7 +219,8 @@ def check_folder(folder, key, witnesses, seen):
     if own and own != "+".join([key[0], key[1].hex(), base64.b64encode(key[2]).decode()]):
         problems.append("the public key beside the ledger is not the trusted one")
     kept = [note for text in seen for note in notes(text.rstrip("\n") + "\n\n") or ["nothing"]]
-    for note in notes(read(folder / "checkpoints")) + notes(read(folder / "cosigned")) + kept:
+    files = [folder / "checkpoints", folder / "cosigned"] + sorted(folder.glob("segments/*.c*"))
+    for note in [note for file in files for note in notes(read(file))] + kept:
         try:
             size, root, _ = checkpoint(note, key, witnesses)
             found.setdefault(size, set()).add(root)

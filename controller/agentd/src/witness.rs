@@ -17,7 +17,7 @@ use osmoda_schemas::{
 use serde_json::json;
 
 /// How often it is looked whether there is a new checkpoint.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(5);
 /// How long a witness that did not cosign is left in peace.
 const AGAIN: Duration = Duration::from_secs(30);
 

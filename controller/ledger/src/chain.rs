@@ -77,20 +77,19 @@ pub(crate) fn is_word(text: &[u8]) -> bool {
 
 /// The hash of a row, in lower-case hex, from its `[ts, type, actor, payload, prev_hash]`.
 pub(crate) fn hash(id: i64, parts: [&[u8]; 5]) -> [u8; 64] {
-    hex(&Sha256::digest(preimage(id, parts)).into())
+    let mut bytes = Vec::with_capacity(32 + parts.iter().map(|part| part.len()).sum::<usize>());
+    preimage(id, parts, &mut bytes);
+    hex(&Sha256::digest(&bytes).into())
 }
 
-/// What is hashed: `id|ts|type|actor|payload|prev_hash`.
-pub(crate) fn preimage(id: i64, parts: [&[u8]; 5]) -> Vec<u8> {
-    let mut digits = [0; 20];
-    // In one piece: what is hashed in many small ones is copied as often.
-    let mut preimage = Vec::with_capacity(32 + parts.iter().map(|part| part.len()).sum::<usize>());
-    preimage.extend_from_slice(decimal(id, &mut digits));
+/// What is hashed: `id|ts|type|actor|payload|prev_hash`. In one piece: what is hashed in many small ones is copied as often.
+pub(crate) fn preimage(id: i64, parts: [&[u8]; 5], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.extend_from_slice(decimal(id, &mut [0; 20]));
     for part in parts {
-        preimage.push(b'|');
-        preimage.extend_from_slice(part);
+        bytes.push(b'|');
+        bytes.extend_from_slice(part);
     }
-    preimage
 }
 
 /// A row number in decimal, without an allocation.

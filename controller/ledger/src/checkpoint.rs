@@ -1,8 +1,9 @@
 //! Checkpoints (c2sp.org/tlog-checkpoint): how many rows there were, and the root of the tree over them.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    ffi::OsStr,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -10,7 +11,7 @@ use std::{
 use data_encoding::BASE64;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::{LedgerError, merkle::Hash, note::Note};
+use crate::{LedgerError, key::place, merkle::Hash, note::Note, segments};
 
 /// What a checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,21 +44,39 @@ impl Checkpoint {
 /// More than a note is long, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// A file of notes, each followed by an empty line; only ever appended to.
+/// A file of notes, each followed by an empty line; only ever appended to. When a segment is sealed, what it has by then is
+/// put beside that, and it goes on with its last note.
 #[derive(Debug)]
 pub(crate) struct NoteFile {
     path: PathBuf,
+    segments: PathBuf,
 }
 
 impl NoteFile {
     /// The checkpoints that the ledger of a folder has signed.
     pub(crate) fn checkpoints(folder: &Path) -> Self {
-        Self { path: crate::checkpoints_file(folder) }
+        Self { path: crate::checkpoints_file(folder), segments: segments::folder(folder) }
     }
 
     /// Those that a witness has cosigned, with all signatures.
     pub(crate) fn cosigned(folder: &Path) -> Self {
-        Self { path: folder.join("cosigned") }
+        Self { path: folder.join("cosigned"), segments: segments::folder(folder) }
+    }
+
+    /// What the names of the files beside segments end with.
+    fn ending(&self) -> &OsStr {
+        self.path.file_name().unwrap_or_default()
+    }
+
+    /// Puts what there is beside the segment whose files' names begin with `stem`. The caller has the [`Lock`], and may do
+    /// it again after a crash.
+    pub(crate) fn rotate(&self, stem: &str) -> Result<(), LedgerError> {
+        let Some(last) = self.last()? else { return Ok(()) };
+        let to = self.segments.join(stem).with_extension(self.ending());
+        match fs::hard_link(&self.path, &to) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(LedgerError::file(&to, error)),
+            _ => place(&self.path, format!("{last}\n").as_bytes(), 0o640),
+        }
     }
 
     fn failed(&self, error: impl ToString) -> LedgerError {
@@ -97,17 +116,32 @@ impl NoteFile {
         read().map_err(|e| self.failed(e))
     }
 
-    /// All notes; what cannot be read is the text that it is. The last one may be cut off, by a power loss, and is left
-    /// out then.
+    /// All notes, also those beside segments; what cannot be read is the text that it is. The last one of a file may be cut
+    /// off, by a power loss, and is left out then.
     pub(crate) fn all(&self) -> Result<Vec<Result<Note, String>>, LedgerError> {
-        let mut bytes = Vec::new();
-        match File::open(&self.path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.failed(error)),
-            _ => {}
+        // In this order: what is put beside a segment meanwhile is read twice, and not missed.
+        let live = notes_in(&self.path)?;
+        let mut notes = Vec::new();
+        let entries = fs::read_dir(&self.segments).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension() == Some(self.ending()));
+        files.sort();
+        for file in files {
+            notes.extend(notes_in(&file)?);
         }
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(split(&text).map(|part| Note::parse(part).ok_or_else(|| part.chars().take(60).collect())).collect())
+        notes.extend(live);
+        notes.dedup();
+        Ok(notes)
     }
+}
+
+fn notes_in(file: &Path) -> Result<Vec<Result<Note, String>>, LedgerError> {
+    let bytes = match fs::read(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(LedgerError::file(file, error)),
+        read => read.unwrap_or_default(),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(split(&text).map(|part| Note::parse(part).ok_or_else(|| part.chars().take(60).collect())).collect())
 }
 
 /// The length of a file, and of what of it are whole notes.

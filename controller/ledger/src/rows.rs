@@ -61,7 +61,9 @@ impl Rows {
             if let Some(row) = rows.next()? {
                 let text =
                     |column| row.get_ref(column).ok().and_then(|value| value.as_bytes().ok()).unwrap_or_default();
-                found = Ok(chain::preimage(id.cast_signed(), [text(0), text(1), text(2), text(3), text(4)]));
+                let mut bytes = Vec::new();
+                chain::preimage(id.cast_signed(), [text(0), text(1), text(2), text(3), text(4)], &mut bytes);
+                found = Ok(bytes);
             }
             Ok(())
         })?;

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read},
     os::unix::fs::PermissionsExt,
     path::Path,
 };
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Event, Ledger, LedgerError, Query, Reader,
-    checkpoint::Lock,
+    checkpoint::{Lock, NoteFile},
     database,
     key::{Key, place},
     note::Note,
@@ -44,6 +44,8 @@ pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
             let mut note = Note::new(manifest.text());
             note.sign(&key.signing, &key.name);
             let stem = segments::stem(number, manifest.first, manifest.last);
+            NoteFile::checkpoints(folder).rotate(&stem)?;
+            NoteFile::cosigned(folder).rotate(&stem)?;
             place(&segments::folder(folder).join(stem + ".note"), note.to_string().as_bytes(), 0o440)?;
         }
         database::remove(folder, number)?;
@@ -125,17 +127,12 @@ pub async fn archive(folder: &Path, number: u32, to: &Path) -> Result<(), Ledger
     let manifest = segments::manifest(folder, number)?;
     let file = segments::file_of(folder, number).ok_or(LedgerError::Segment(number))?;
     let stem = segments::stem(number, manifest.first, manifest.last);
-    let (copy, beside) = (to.join(format!("{stem}.db")), to.join(format!("{stem}.note")));
-    let failed = |e: io::Error| LedgerError::file(to, e);
-    fs::create_dir_all(to).map_err(failed)?;
-    let mut out = File::options().write(true).create_new(true).open(&copy).map_err(failed)?;
-    io::copy(&mut File::open(&file).map_err(failed)?, &mut out).map_err(failed)?;
-    out.set_permissions(fs::Permissions::from_mode(0o440)).map_err(failed)?;
-    out.sync_all().map_err(failed)?;
-    let mut out = File::create(&beside).map_err(failed)?;
-    out.write_all(segments::note(folder, number)?.to_string().as_bytes()).map_err(failed)?;
-    out.sync_all().map_err(failed)?;
-    File::open(to).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    fs::create_dir_all(to).map_err(|e| LedgerError::file(to, e))?;
+    // The manifest stays here, too.
+    for ending in ["note", "checkpoints", "cosigned", "db"] {
+        copy_durably(&segments::folder(folder).join(&stem).with_extension(ending), to)?;
+    }
+    let copy = to.join(&stem).with_extension("db");
     if file_hash(&copy)? != manifest.sha256 {
         return Err(LedgerError::file(&copy, "it is not the file that was sealed"));
     }
@@ -145,5 +142,21 @@ pub async fn archive(folder: &Path, number: u32, to: &Path) -> Result<(), Ledger
     let payload = json!({ "segments": archived, "sha256": manifest.sha256, "to": to.display().to_string() });
     ledger.append(Event::new("ledger.archived", "ledger", payload)).await?;
     ledger.checkpoint().await?;
+    for ending in ["checkpoints", "cosigned"] {
+        let _ = fs::remove_file(file.with_extension(ending));
+    }
     fs::remove_file(&file).map_err(|e| LedgerError::file(&file, e))
+}
+
+/// Copies a file, if there is one, to a folder that has none of its name; durable when it returns.
+fn copy_durably(file: &Path, to: &Path) -> Result<(), LedgerError> {
+    let Some(name) = file.file_name().filter(|_| file.exists()) else { return Ok(()) };
+    let copy = || -> io::Result<()> {
+        let mut out = File::options().write(true).create_new(true).open(to.join(name))?;
+        io::copy(&mut File::open(file)?, &mut out)?;
+        out.set_permissions(fs::Permissions::from_mode(0o440))?;
+        out.sync_all()?;
+        File::open(to)?.sync_all()
+    };
+    copy().map_err(|e| LedgerError::file(&to.join(name), e))
 }
