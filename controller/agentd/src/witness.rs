@@ -69,7 +69,8 @@ fn changed(folder: &Path) -> Option<(u64, SystemTime)> {
 
 async fn cosign(ledger: &Ledger, folder: &Path, client: &Client) -> Result<(), Failure> {
     let key = client.call::<GetWitnessKey>(&Nothing {}).await?.key;
-    if trust_witness(folder, &key)? {
+    let (place, by) = (folder.to_owned(), key.clone());
+    if aside(move || trust_witness(&place, &by)).await? {
         ledger.append(Event::new("ledger.witness-added", "agentd", json!({ "public": key }))).await?;
     }
     let witness = PublicKey::parse(&key).ok_or_else(|| LedgerError::Cosignature(key))?;
@@ -83,11 +84,75 @@ async fn cosign(ledger: &Ledger, folder: &Path, client: &Client) -> Result<(), F
         }
     };
     let (place, by) = (folder.to_owned(), witness.clone());
-    let proof = tokio::task::spawn_blocking(move || to_cosign(&place, &by, known)).await??;
-    if let Some(proof) = proof {
+    if let Some(proof) = aside(move || to_cosign(&place, &by, known)).await? {
         let request = AddCheckpointRequest { old: proof.old, proof: proof.hashes, checkpoint: proof.checkpoint };
         let line = client.call::<AddCheckpoint>(&request).await?.cosignature;
-        keep_cosignature(folder, &request.checkpoint, &line, &witness)?;
+        let place = folder.to_owned();
+        aside(move || keep_cosignature(&place, &request.checkpoint, &line, &witness)).await?;
     }
     Ok(())
+}
+
+/// Does what waits for the disk where nobody else waits for it.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, Failure> {
+    Ok(tokio::task::spawn_blocking(work).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use osmoda_ledger::{Report, verify};
+
+    use super::*;
+
+    /// Rows that are signed for, and rows that are cosigned.
+    fn covered(folder: &Path) -> (Option<i64>, Option<i64>) {
+        let report: Report = verify(folder, None).unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        (report.signed_until, report.cosigned_until)
+    }
+
+    #[tokio::test]
+    async fn checkpoints_are_cosigned_as_soon_as_there_is_a_witness() {
+        if !rustix::process::geteuid().is_root() {
+            println!("SKIPPED: the witness answers root only");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, socket) = (dir.path().join("ledger"), dir.path().join("witness.sock"));
+        let ledger = Ledger::open(&folder).unwrap();
+        let append = async || {
+            ledger.append(Event::new("t", "test", json!({}))).await.unwrap();
+            ledger.checkpoint().await.unwrap();
+        };
+        append().await;
+        let client = Client::new(&socket);
+        let away = cosign(&ledger, &folder, &client).await.unwrap_err();
+        assert!(matches!(away, Failure::Client(ClientError::Unreachable { .. })), "{away}");
+        assert_eq!(covered(&folder), (Some(1), None));
+
+        let state = dir.path().join("witness");
+        let witness = osmoda_witness::run(&state, &socket);
+        let work = async {
+            while !socket.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            cosign(&ledger, &folder, &client).await.unwrap();
+            assert_eq!(covered(&folder), (Some(1), Some(1)));
+            // The event of the witness is signed for with the next checkpoint.
+            append().await;
+            cosign(&ledger, &folder, &client).await.unwrap();
+            assert_eq!(covered(&folder), (Some(3), Some(3)));
+            cosign(&ledger, &folder, &client).await.unwrap();
+            // An answer that did not arrive is asked for again.
+            std::fs::remove_file(folder.join("cosigned")).unwrap();
+            cosign(&ledger, &folder, &client).await.unwrap();
+            assert_eq!(covered(&folder), (Some(3), Some(3)));
+        };
+        tokio::select! {
+            ended = witness => panic!("the witness ended: {ended:?}"),
+            () = work => {}
+        }
+    }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 
 use crate::{LedgerError, key::place, merkle::Hash, note::Note, segments};
 
@@ -170,7 +173,7 @@ pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// While it is held, no other process signs, stores cosignatures or seals.
+/// While it is held, no other process signs or stores cosignatures.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
@@ -179,11 +182,23 @@ pub(crate) struct Lock {
 impl Lock {
     /// Waits for it.
     pub(crate) fn take(folder: &Path) -> Result<Self, LedgerError> {
-        let path = folder.join("lock");
-        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = open.map_err(|e| LedgerError::file(&path, e))?;
-        flock(&file, FlockOperation::LockExclusive).map_err(|e| LedgerError::file(&path, e))?;
-        Ok(Self { _file: file })
+        let lock = Self::flock(&folder.join("lock"), FlockOperation::LockExclusive)?;
+        lock.ok_or(LedgerError::Closed)
+    }
+
+    /// The one that a process holds while it seals, which may take seconds; none when another one does.
+    pub(crate) fn sealing(folder: &Path) -> Result<Option<Self>, LedgerError> {
+        Self::flock(&folder.join("lock.seal"), FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn flock(path: &Path, operation: FlockOperation) -> Result<Option<Self>, LedgerError> {
+        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        let file = open.map_err(|e| LedgerError::file(path, e))?;
+        match flock(&file, operation) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(LedgerError::file(path, error)),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ const APPLICATION_ID: i32 = 0x6f73_6d6c;
 const VERSION: i32 = 2;
 /// How long a process waits for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
+/// What the names of files begin with that are being made.
+const NEW: &str = "ledger.new-";
 /// The type of the last row of a file that is written to no more.
 pub(crate) const SEALED: &str = "ledger.sealed";
 
@@ -113,9 +115,22 @@ fn make(folder: &Path, number: u32) -> Result<(), LedgerError> {
     let (final_name, before) = (file(folder, number), before(folder, number)?);
     let failed = |e: io::Error| LedgerError::file(&final_name, e);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let new = folder.join(format!("ledger.new-{}-{count}", std::process::id()));
+    let new = folder.join(format!("{NEW}{}-{count}", std::process::id()));
+    let made = write_new(&new, &before).and_then(|()| match fs::hard_link(&new, &final_name) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
+        // Others have gone on, and moved the file of this number away by now: it must not come back.
+        Ok(()) if live_number(folder) > number => remove(folder, number),
+        _ => Ok(()),
+    });
     let _ = fs::remove_file(&new);
-    let mut db = Connection::open(&new)?;
+    made?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// A file without rows, that follows from the row `before`.
+fn write_new(new: &Path, before: &Head) -> Result<(), LedgerError> {
+    let _ = fs::remove_file(new);
+    let mut db = Connection::open(new)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(SCHEMA)?;
@@ -125,15 +140,7 @@ fn make(folder: &Path, number: u32) -> Result<(), LedgerError> {
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     db.pragma_update(None, "journal_mode", "WAL")?;
-    db.close().map_err(|(_, error)| error)?;
-    match fs::hard_link(&new, &final_name) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        // Others have gone on, and moved the file of this number away by now: it must not come back.
-        Ok(()) if live_number(folder) > number => remove(folder, number)?,
-        _ => {}
-    }
-    fs::remove_file(&new).map_err(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    Ok(db.close().map_err(|(_, error)| error)?)
 }
 
 /// What the first row of a file follows from.
@@ -202,10 +209,18 @@ pub(crate) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let old =
             || entry.metadata().and_then(|meta| meta.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|t| t > OLD));
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with("ledger.new-")) && old() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(NEW)) && old() {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Puts all that the log of a file has into the file: whoever opens that just before it goes, and finds no log any more,
+/// sees all rows.
+pub(crate) fn fold(folder: &Path, number: u32) -> Result<(), LedgerError> {
+    let Some(live) = open_number(folder, number)? else { return Ok(()) };
+    let busy: bool = live.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy { Err(LedgerError::file(&file(folder, number), "others are still reading it")) } else { Ok(()) }
 }
 
 /// Removes a file whose rows are in a segment. Its log goes last: without it, the file would look shorter than it is.

@@ -28,7 +28,8 @@ use crate::{
 pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
     // The next file comes first: where it begins is read from the last one.
     drop(database::open(folder)?);
-    let _lock = Lock::take(folder)?;
+    // Whoever else is at it does it all; signing waits for none of it but the last step.
+    let Some(_sealing) = Lock::sealing(folder)? else { return Ok(false) };
     database::sweep(folder);
     let mut announced = false;
     for number in database::leftovers(folder) {
@@ -44,10 +45,12 @@ pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
             let mut note = Note::new(manifest.text());
             note.sign(&key.signing, &key.name);
             let stem = segments::stem(number, manifest.first, manifest.last);
+            let _lock = Lock::take(folder)?;
             NoteFile::checkpoints(folder).rotate(&stem)?;
             NoteFile::cosigned(folder).rotate(&stem)?;
             place(&segments::folder(folder).join(stem + ".note"), note.to_string().as_bytes(), 0o440)?;
         }
+        database::fold(folder, number)?;
         database::remove(folder, number)?;
     }
     Ok(announced)

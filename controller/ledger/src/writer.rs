@@ -125,8 +125,9 @@ impl Ledger {
     pub fn open_with_fill(folder: &Path, fill: u64) -> Result<Self, LedgerError> {
         let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill };
         // A key that takes the place of a lost one is an event; the first one comes before all events.
-        let lock = Lock::take(folder)?;
-        let key = Place::of_ledger(folder).open(|public| {
+        let place = Place::of_ledger(folder);
+        let lock = if place.key_file().exists() { None } else { Some(Lock::take(folder)?) };
+        let key = place.open(|public| {
             if database::head(&target.live.db)?.id == 0 {
                 return Ok(());
             }
