@@ -103,7 +103,7 @@ fn carry_out(deed: &Deed, bytes: &mut Vec<u8>) {
     // Most of a database is empty: every other place is one where something stands.
     let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
     let place = |at: u32| match at as usize / 2 {
-        at_all if at % 2 == 0 || written.is_empty() => at_all % (bytes.len() + 1),
+        at_all if at.is_multiple_of(2) || written.is_empty() => at_all % (bytes.len() + 1),
         at_written => written[at_written % written.len()],
     };
     match deed {

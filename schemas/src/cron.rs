@@ -127,7 +127,8 @@ fn list(field: &Field, text: &str) -> Result<Vec<u8>, CronError> {
         let (range, step) = match item.split_once('/') {
             None => (item, 1),
             Some((range, step)) => {
-                let step = step.parse::<u8>().ok().filter(|s| *s > 0);
+                let digits = step.bytes().all(|b| b.is_ascii_digit());
+                let step = step.parse::<u8>().ok().filter(|s| *s > 0 && digits);
                 (range, step.ok_or_else(|| wrong("a step is a number above zero".to_owned()))?)
             }
         };
@@ -206,6 +207,7 @@ mod tests {
             "0 0 31 feb *",
             "-1 * * * *",
             "+1 * * * *",
+            "*/+5 * * * *",
         ] {
             assert!(on_calendar(bad, None).is_err(), "{bad:?} was accepted");
         }
