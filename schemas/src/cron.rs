@@ -50,7 +50,8 @@ const WEEKDAY: Field =
     Field { name: "day of week", least: 0, most: 7, words: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
 /// The calendar events, as `OnCalendar=` takes them, whose union is exactly the times of the expression. Without a time
-/// zone they are in UTC.
+/// zone they are in UTC. Where clocks change, systemd leaves out a time that is skipped, and takes the first of one that
+/// comes twice.
 ///
 /// # Errors
 /// What cannot be read, or is not in the time zone database.
@@ -126,7 +127,8 @@ fn list(field: &Field, text: &str) -> Result<Vec<u8>, CronError> {
         let (range, step) = match item.split_once('/') {
             None => (item, 1),
             Some((range, step)) => {
-                let step = step.parse::<u8>().ok().filter(|s| *s > 0);
+                let digits = step.bytes().all(|b| b.is_ascii_digit());
+                let step = step.parse::<u8>().ok().filter(|s| *s > 0 && digits);
                 (range, step.ok_or_else(|| wrong("a step is a number above zero".to_owned()))?)
             }
         };
@@ -162,8 +164,6 @@ fn render(field: &Field, values: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn one(expression: &str) -> String {
@@ -207,56 +207,10 @@ mod tests {
             "0 0 31 feb *",
             "-1 * * * *",
             "+1 * * * *",
+            "*/+5 * * * *",
         ] {
             assert!(on_calendar(bad, None).is_err(), "{bad:?} was accepted");
         }
         assert!(matches!(on_calendar("* * * * *", Some("Mars/Olympus")), Err(CronError::TimeZone(_))));
-    }
-
-    /// Matches the subset of calendar events that we emit.
-    fn event_matches(event: &str, at: jiff::civil::DateTime) -> bool {
-        let mut parts: Vec<&str> = event.split(' ').collect();
-        let week = if parts[0].contains('-') { None } else { Some(parts.remove(0)) };
-        let has = |list: &str, value: i8| list == "*" || list.split(',').any(|v| v.parse() == Ok(value));
-        let date: Vec<&str> = parts[0].split('-').collect();
-        let time: Vec<&str> = parts[1].split(':').collect();
-        let day_name = WEEKDAY.words[usize::try_from(at.weekday().to_sunday_zero_offset()).unwrap()];
-        week.is_none_or(|w| w.split(',').any(|d| d == day_name))
-            && has(date[1], at.month())
-            && has(date[2], at.day())
-            && has(time[0], at.hour())
-            && has(time[1], at.minute())
-    }
-
-    fn field(least: u8, most: u8) -> impl Strategy<Value = String> {
-        let value = least..=most;
-        prop_oneof![
-            3 => Just("*".to_owned()),
-            1 => (1..=most).prop_map(|step| format!("*/{step}")),
-            2 => value.clone().prop_map(|v| v.to_string()),
-            1 => (value.clone(), value.clone()).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b))),
-            1 => (value.clone(), value).prop_map(|(a, b)| format!("{a},{b}")),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn the_events_match_exactly_when_croner_does(
-            minute in field(0, 59), hour in field(0, 23), day in field(1, 28), month in field(1, 12), weekday in field(0, 7),
-            start in 1_700_000_000_i64..1_900_000_000,
-        ) {
-            let expression = format!("{minute} {hour} {day} {month} {weekday}");
-            let events = on_calendar(&expression, None).unwrap();
-            let cron = croner::parser::CronParser::new().parse(&expression);
-            // croner reads `*/n` days as a restriction where crontab(5) does not.
-            prop_assume!(cron.is_ok() && !day.starts_with("*/") && !weekday.starts_with("*/"));
-            let cron = cron.unwrap();
-            for minutes in (0..3000_i64).map(|n| n * 37) {
-                let at = jiff::Timestamp::from_second((start / 60 + minutes) * 60).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
-                let expected = cron.is_time_matching(&at).unwrap();
-                let found = events.iter().any(|event| event_matches(event, at.datetime()));
-                prop_assert_eq!(found, expected, "{} at {}: {:?}", expression, at, events);
-            }
-        }
     }
 }

@@ -80,6 +80,7 @@ pub trait Op: 'static {
 
 /// A request without fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
 /// Declares operations: documentation, type, name, method, path, effect, callers, request and response.

@@ -244,7 +244,7 @@ text_form!(
     Duration,
     "Duration",
     "A length of time: whole numbers with the units d, h, m, s, ms, largest first.",
-    "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+    "^[0-9]+(d([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?|h([0-9]+m)?([0-9]+s)?([0-9]+ms)?|m([0-9]+s)?([0-9]+ms)?|s([0-9]+ms)?|ms)$",
     "1m30s"
 );
 text_form!(
@@ -266,6 +266,11 @@ mod tests {
     fn durations_read_as_they_are_written() {
         for (text, millis) in [("0s", 0), ("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000)] {
             assert_eq!(text.parse::<Duration>().map(Duration::as_millis), Ok(millis));
+        }
+        let jsonschema = jsonschema::validator_for(&schemars::schema_for!(Duration).to_value()).unwrap();
+        for (good, text) in [(true, "0s"), (true, "1h30m"), (true, "1d1ms"), (false, ""), (false, "5"), (false, "1s1m")]
+        {
+            assert_eq!(jsonschema.is_valid(&text.into()), good, "{text:?} by the schema");
         }
         for bad in ["", "5", "s", "5 s", "1m1h", "1s1s", "-1s", "1.5s", "99999999999999999999s", "9999999d"] {
             assert!(bad.parse::<Duration>().is_err(), "{bad:?} was accepted");

@@ -12,7 +12,6 @@ use osmoda_schemas::{
     problem::Problem,
     rules::{Backend, check_object},
 };
-use proptest::prelude::*;
 
 const APP: &str =
     "apiVersion: os.moda/v1\nkind: App\nmetadata:\n  name: web\nspec:\n  command: [/bin/sleep, infinity]\n";
@@ -238,76 +237,4 @@ fn aliases_do_not_multiply() {
     // The same in one long document after another: a document's anchors end with it, but not what they cost.
     let flat = format!("a: &a [{}]\nb: [{}]\n---\n", ["x"; 400].join(","), ["*a"; 400].join(","));
     assert_eq!(judged(flat.repeat(20).as_bytes()).1.last().unwrap().code, "too-large");
-}
-
-/// Documents that are right, to be made wrong.
-fn good() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut texts: Vec<String> = files.filter(|p| p.is_file()).map(|p| std::fs::read_to_string(p).unwrap()).collect();
-    texts.sort();
-    texts
-}
-
-/// What is put in the place of something else.
-fn junk() -> impl Strategy<Value = String> {
-    let tokens =
-        ["", "\0", "\t", "\r\n", "[", "]", "{", "}", ": ", "- ", "&a ", "*a", "!!x ", "---\n", "...", "#", "\"", "'"];
-    let more = [
-        "|\n",
-        ">-\n",
-        "%YAML 3\n",
-        "? ",
-        "\u{feff}",
-        "\u{85}",
-        "\u{2028}",
-        "ü",
-        "null",
-        "-1",
-        "1e999",
-        "0x",
-        "~",
-        "5",
-    ];
-    let all: Vec<&str> = tokens.into_iter().chain(more).collect();
-    prop_oneof![
-        4 => prop::sample::select(all).prop_map(str::to_owned),
-        1 => any::<char>().prop_map(String::from),
-        1 => "\\PC{0,12}",
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
-        judged(&bytes);
-    }
-
-    #[test]
-    fn any_text_is_read_or_refused(text in prop::collection::vec(junk(), 0..64)) {
-        judged(text.concat().as_bytes());
-    }
-
-    #[test]
-    fn a_mutated_document_is_read_or_refused(
-        text in prop::sample::select(good()),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..8_usize, junk()), 1..6),
-    ) {
-        let mut characters: Vec<char> = text.chars().collect();
-        for (at, length, new) in changes {
-            let from = at.index(characters.len() + 1);
-            let to = (from + length).min(characters.len());
-            characters.splice(from..to, new.chars());
-        }
-        judged(characters.into_iter().collect::<String>().as_bytes());
-    }
-
-    #[test]
-    fn a_document_cut_off_anywhere_is_read_or_refused(
-        text in prop::sample::select(good()), at in any::<prop::sample::Index>(),
-    ) {
-        judged(&text.as_bytes()[..at.index(text.len() + 1)]);
-    }
 }

@@ -17,6 +17,7 @@ mod slots;
 pub use client::{Client, ClientError};
 pub use metrics::{Counter, Gauge, Metrics};
 pub use peer::{Peer, Peers};
+pub use request::{RequestReader, parse_query};
 pub use server::{ServeError, init_logging, serve};
 pub use service::{Call, EventStream, Service, StreamItem};
 pub use settings::{author_uids, authors_of, read_config};

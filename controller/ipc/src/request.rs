@@ -6,18 +6,24 @@ use serde_json::{Map, Value};
 
 /// Reads requests of one operation.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestReader {
+pub struct RequestReader {
     /// Types of the request's fields: text from a URL has none.
     schema: Value,
 }
 
 impl RequestReader {
-    pub(crate) fn new<O: Op>() -> Self {
+    /// Of that operation.
+    #[must_use]
+    pub fn new<O: Op>() -> Self {
         let mut generator: SchemaGenerator = SchemaSettings::draft2020_12().into_generator();
         Self { schema: generator.root_schema_for::<O::Request>().to_value() }
     }
 
-    pub(crate) fn read<O: Op>(
+    /// Reads a request: fields of the path come before those of the query, and those before the body's.
+    ///
+    /// # Errors
+    /// What is no JSON object, or does not fit the operation.
+    pub fn read<O: Op>(
         &self,
         path: impl IntoIterator<Item = (String, String)>,
         query: impl IntoIterator<Item = (String, String)>,
@@ -60,7 +66,8 @@ impl RequestReader {
 }
 
 /// Decodes a query string (application/x-www-form-urlencoded).
-pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
+#[must_use]
+pub fn parse_query(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
@@ -75,7 +82,11 @@ pub(crate) fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes().iter();
     while let Some(&byte) = rest.next() {
-        let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        let hex = |digits: &[u8]| {
+            // A sign is no digit, though it could be read as part of a number.
+            let digits = std::str::from_utf8(digits).ok().filter(|d| !d.starts_with('+'))?;
+            u8::from_str_radix(digits, 16).ok()
+        };
         match byte {
             b'+' => out.push(b' '),
             b'%' => match rest.as_slice().get(..2).and_then(hex) {
@@ -117,5 +128,6 @@ mod tests {
             [("a", "1"), ("b", "x y z"), ("c", "")].map(|(a, b)| (a.into(), b.into()))
         );
         assert_eq!(decode("%zz%4"), "%zz%4", "what is no encoding stays as it is");
+        assert_eq!(decode("%+f"), "% f");
     }
 }

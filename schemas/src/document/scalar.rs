@@ -21,7 +21,11 @@ pub(super) fn plain(text: &str) -> Value {
     if let Ok(n) = unsigned.parse::<u64>() {
         return Value::Number(n.into());
     }
-    let radix = |prefix, radix| digits.strip_prefix(prefix).and_then(|d| u64::from_str_radix(d, radix).ok());
+    // These have no sign, neither before nor behind the prefix.
+    let radix = |prefix, radix| {
+        let digits = text.strip_prefix(prefix).filter(|d| !d.starts_with('+'))?;
+        u64::from_str_radix(digits, radix).ok()
+    };
     if let Some(n) = radix("0x", 16).or_else(|| radix("0o", 8)) {
         return Value::Number(n.into());
     }
@@ -51,6 +55,9 @@ mod tests {
             ("12e3", json!(12000.0)),
             ("5m", json!("5m")),
             ("1e400", json!("1e400")),
+            ("-0x10", json!("-0x10")),
+            ("0x+5", json!("0x+5")),
+            ("0o17", json!(15)),
         ] {
             assert_eq!(plain(text), value, "{text}");
         }

@@ -73,7 +73,8 @@ pub enum Trigger {
 pub struct CronTrigger {
     /// Minute, hour, day of month, month, day of week; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     pub schedule: String,
-    /// An IANA time zone, such as `Europe/Berlin`. Default: UTC.
+    /// An IANA time zone, such as `Europe/Berlin`. Default: UTC. When its clocks change, a time that they skip does not
+    /// come, and one that they show twice comes once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// Run once at boot if the machine was off at the time.

@@ -24,6 +24,7 @@ pub struct Health {
 
 /// Names one object in a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Id {
     /// The id or name.
     pub id: String,
