@@ -101,7 +101,7 @@ pub struct SwitchRecord {
     pub interval: Duration,
     /// Time that stopping and starting units may take.
     pub activation_timeout: Duration,
-    /// The boot that it runs in (`/proc/sys/kernel/random/boot_id`).
+    /// The boot that it runs in (`/run/osmoda/boot-id`).
     pub boot: String,
     /// How often its runner was started again.
     #[serde(default)]

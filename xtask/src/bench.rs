@@ -54,7 +54,7 @@ impl Bench {
         let table = table(&figures);
         println!("{table}");
         if self.write {
-            write(&table)?;
+            crate::page::write_part("performance.md", "table", &table)?;
         }
         let goals = figures.iter().filter(|figure| figure.goal != "shown");
         let (met, missed): (Vec<_>, Vec<_>) = goals.partition(|figure| figure.met);
@@ -103,16 +103,4 @@ fn table(figures: &[Figure]) -> String {
         );
     }
     out
-}
-
-/// Puts the table between its marks in the page.
-fn write(table: &str) -> Result<()> {
-    let file = crate::root().join("docs/performance.md");
-    let page = std::fs::read_to_string(&file)?;
-    let (begin, end) = ("<!-- table -->", "<!-- end of table -->");
-    let (Some(from), Some(to)) = (page.find(begin), page.find(end)) else {
-        bail!("{} has no marks for the table", file.display());
-    };
-    std::fs::write(file, format!("{}{begin}\n\n{table}\n{}", &page[..from], &page[to..]))?;
-    Ok(())
 }

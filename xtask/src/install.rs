@@ -9,17 +9,24 @@ use machine_suites::wait;
 use crate::machine::Owned;
 
 /// Programs with where they go.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("agentd", "/usr/lib/osmoda/agentd"),
     ("osmoda-watch", "/usr/lib/osmoda/osmoda-watch"),
     ("osmoda-routines", "/usr/lib/osmoda/osmoda-routines"),
+    ("osmoda-witness", "/usr/lib/osmoda/osmoda-witness"),
     ("osmoda-switch", "/usr/lib/osmoda/osmoda-switch"),
     ("osmoda-generator", "/usr/lib/systemd/system-generators/osmoda-generator"),
     ("osmoda", "/usr/bin/osmoda"),
 ];
 /// Units of osModa's own.
-const UNITS: [&str; 4] =
-    ["osmoda-boot.service", "osmoda-agentd.service", "osmoda-watch.service", "osmoda-routines.service"];
+const UNITS: [&str; 6] = [
+    "osmoda-boot.service",
+    "osmoda-agentd.service",
+    "osmoda-watch.service",
+    "osmoda-routines.service",
+    "osmoda-witness.service",
+    "osmoda-witness.socket",
+];
 
 /// Where cargo puts what it builds.
 pub fn target() -> PathBuf {
@@ -56,6 +63,9 @@ pub fn build(release: bool) -> Result<PathBuf> {
     ]);
     if release {
         command.arg("--release");
+    } else {
+        // The crash matrix kills programs at them.
+        command.args(["--features", "osmoda-failpoint/on"]);
     }
     let folder = for_machines(&mut command);
     let status = command.status().context("cargo cannot be run")?;
@@ -69,7 +79,7 @@ pub fn build(release: bool) -> Result<PathBuf> {
 pub fn install(machine: &dyn Owned, release: bool) -> Result<()> {
     let folder = crate::timed("building osModa", || build(release))?;
     crate::timed("installing osModa", || {
-        machine.sh("systemctl stop osmoda-agentd osmoda-watch osmoda-routines 2>/dev/null || true")?;
+        machine.sh("systemctl stop osmoda-agentd osmoda-watch osmoda-routines osmoda-witness 2>/dev/null || true")?;
         for (program, to) in PROGRAMS {
             machine.put(&folder.join(program), to)?;
         }
@@ -82,7 +92,10 @@ pub fn install(machine: &dyn Owned, release: bool) -> Result<()> {
         if !check.status.success() {
             bail!("the programs do not run there: {}", String::from_utf8_lossy(&check.stderr).trim());
         }
-        machine.sh("systemctl daemon-reload; systemctl enable --quiet --now osmoda-boot osmoda-agentd osmoda-watch osmoda-routines")?;
+        machine.sh(
+            "systemctl daemon-reload; systemctl enable --quiet --now osmoda-boot osmoda-witness.socket osmoda-witness \
+             osmoda-agentd osmoda-watch osmoda-routines",
+        )?;
         wait("an answer of osModa", Duration::from_secs(30), || {
             Ok(machine.output(&["/usr/bin/osmoda", "status"]).is_ok_and(|output| output.status.success()))
         })?;

@@ -2,11 +2,14 @@
 
 mod bench;
 mod demo;
+mod failpoints;
 mod host;
 mod install;
 mod machine;
 mod openapi;
+mod page;
 mod schemas;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -30,10 +33,12 @@ enum Chore {
     Test(test::Test),
     /// Measure, each figure against a reference of the same run.
     Bench(bench::Bench),
+    /// Run the tests that take hours: the whole crash matrix, power cuts, the ledger's many seeds.
+    Soak(soak::Soak),
     /// Boot a machine to play with, and work with it.
     #[command(subcommand)]
     Machine(machine::Command),
-    /// Write the generated files (JSON Schemas, field tables), or check that they are fresh.
+    /// Write the generated files (JSON Schemas, field tables, failpoints), or check that they are fresh.
     Schemas(schemas::Schemas),
 }
 
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
         Chore::Demo(demo) => demo.run(),
         Chore::Test(test) => test.run(),
         Chore::Bench(bench) => bench.run(),
+        Chore::Soak(soak) => soak.run(),
         Chore::Machine(command) => command.run(),
         Chore::Schemas(schemas) => schemas.run(),
     };

@@ -39,7 +39,7 @@ pub fn collect_and_validate(host: Host<'_>) -> Result<(), Failure> {
     };
     ready().map_err(Failure::NoValidator)?;
     let check = || -> anyhow::Result<()> {
-        for daemon in ["agentd", "watch", "routines"] {
+        for daemon in ["agentd", "watch", "routines", "witness"] {
             let socket = format!("/run/osmoda/{daemon}.sock");
             let text =
                 host.run(&["/usr/bin/curl", "-sf", "--unix-socket", &socket, "http://localhost/openapi.json"])?;

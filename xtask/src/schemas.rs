@@ -1,8 +1,10 @@
-//! `cargo xtask schemas`: files that are generated from the types.
+//! `cargo xtask schemas`: files, and parts of pages, that are generated from the code.
 
 use anyhow::{Result, bail};
 use clap::Args;
 use osmoda_schemas::generate;
+
+use crate::failpoints;
 
 /// Write the generated files, or check that they are fresh.
 #[derive(Debug, Args)]
@@ -16,7 +18,9 @@ impl Schemas {
     /// Does it.
     pub fn run(&self) -> Result<()> {
         let mut stale = Vec::new();
-        for (path, text) in generate::all_in(&crate::root())? {
+        let mut generated = generate::all_in(&crate::root())?;
+        generated.push((format!("docs/{}", failpoints::PAGE), failpoints::page()?));
+        for (path, text) in generated {
             let file = crate::root().join(&path);
             if std::fs::read_to_string(&file).unwrap_or_default() == text {
                 continue;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use machine_suites::{
     Host,
-    suites::{self, Case},
+    suites::{self, Case, Whole},
 };
 
 use crate::{
@@ -28,7 +28,7 @@ pub struct Test {
     /// Only on machines of this release. Default: on all.
     #[arg(long, value_enum)]
     release: Option<Release>,
-    /// On a virtual machine, too: with limits that are enforced, and power cuts that are some.
+    /// On a virtual machine, too, those that show more there: limits that are enforced, power cuts that are some.
     #[arg(long)]
     vm: bool,
     /// Only cases on machines whose name contains this.
@@ -103,7 +103,10 @@ impl Test {
                 continue;
             }
             let full = format!("{place}: {}", case.name);
-            if case.needs_whole && !vm {
+            if vm && case.on == Whole::Equal && self.case.is_none() {
+                continue;
+            }
+            if case.on == Whole::Needed && !vm {
                 tally.skipped.push(format!("{full}: a container does not enforce it; use --vm"));
                 continue;
             }

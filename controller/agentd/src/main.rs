@@ -12,6 +12,7 @@ mod status;
 mod step_error;
 mod store;
 mod system;
+mod witness;
 mod world;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
@@ -87,6 +88,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     peers.set_authors(osmoda_ipc::authors_of(&config));
     let judge = Judge { backend: config.backend, authors: config.authors.clone(), renderers: renderers() };
     let (debounce, resync) = (config.debounce.as_std(), config.resync.as_std());
+    let for_witness = ledger.clone();
     let controller = Controller::new(machine.clone(), manager.clone(), ledger, config, judge)?;
 
     let queue = WorkQueue::new();
@@ -97,6 +99,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Metrics::default();
     let controller = Arc::new(Mutex::new(controller));
     tokio::spawn(reconcile::follow_units(manager, queue.clone()));
+    tokio::spawn(witness::follow(
+        for_witness,
+        machine.ledger_folder(),
+        osmoda_ipc::Client::new(machine.run.join("witness.sock")),
+    ));
     let loop_ = Loop {
         controller: Arc::clone(&controller),
         queue: queue.clone(),

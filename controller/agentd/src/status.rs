@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use osmoda_failpoint as failpoint;
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType, ObjectStatus},
     object::{Author, Kind, ObjectRef},
@@ -145,6 +146,7 @@ fn write_file(file: &Path, status: &ObjectStatus) -> io::Result<()> {
         fs::create_dir_all(file.parent().expect("the file is in its kind's folder"))?;
         fs::write(&new, &text)?;
     }
+    failpoint::may_fail("status.write", file.display())?;
     fs::rename(&new, file)
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use osmoda_failpoint as failpoint;
 use osmoda_schemas::{
     object::{Author, ContentHash, Object, ObjectRef},
     rules::facts,
@@ -39,6 +40,9 @@ pub enum StoreError {
     /// SQLite says no.
     #[error("state.db: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The disk says no.
+    #[error("state.db: {0}")]
+    Io(std::io::Error),
     /// Another program's file, or a later version's.
     #[error("state.db is not ours to read: application id {application_id:#x}, version {version}")]
     Foreign {
@@ -148,7 +152,9 @@ impl Store {
                 delete.execute([reference.to_string()])?;
             }
         }
+        failpoint::may_fail("state.save", "").map_err(StoreError::Io)?;
         transaction.commit()?;
+        failpoint::after("state.save", "");
         Ok(())
     }
 }

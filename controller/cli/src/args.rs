@@ -304,7 +304,7 @@ pub enum LedgerCommand {
     ///
     /// Exit status: 0 it is whole, 1 it is not, 2 it cannot be read.
     #[command(
-        after_help = "Examples:\n  osmoda ledger verify\n  osmoda ledger verify /mnt/copy --key ~/checkpoint.pub"
+        after_help = "Examples:\n  osmoda ledger verify\n  osmoda ledger verify /mnt/copy --key ~/checkpoint.pub --seen ~/cosigned"
     )]
     Verify {
         /// The ledger's folder. Default: the machine's.
@@ -312,6 +312,39 @@ pub enum LedgerCommand {
         /// A copy of `checkpoint.pub` that was kept elsewhere. Default: the one beside the ledger.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// A copy of a witness's public key that was kept elsewhere. Default: `witness.pub` beside the ledger.
+        #[arg(long, value_name = "FILE")]
+        witness: Vec<PathBuf>,
+        /// Checkpoints that were kept elsewhere: what a witness remembers, or a copy of `cosigned`.
+        #[arg(long, value_name = "FILE")]
+        seen: Vec<PathBuf>,
+    },
+    /// Prove to others that an event is in the ledger, or that it still has all that it once had.
+    ///
+    /// What it prints is verified with public keys alone, also by docs/verify_ledger.py, far from this machine.
+    #[command(
+        after_help = "Examples:\n  osmoda ledger prove 42 > event-42.tlog-proof\n  osmoda ledger prove --since ~/checkpoint"
+    )]
+    Prove {
+        /// The number of the event.
+        #[arg(required_unless_present = "since", conflicts_with = "since")]
+        id: Option<u64>,
+        /// A file with a checkpoint that was kept: prove that nothing of what it covers has changed.
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+        /// The ledger's folder. Default: the machine's.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Move a sealed segment to another place, for good.
+    ///
+    /// Its events are no longer listed then; its rows still count in checkpoints, and `verify` knows that it was archived.
+    Archive {
+        /// The number of the segment: what the name of its file begins with.
+        segment: u32,
+        /// The folder to move it to.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
     },
     /// Print the number and hash of the last event.
     Head,

@@ -84,6 +84,12 @@ impl Context {
         Client::new(self.run_dir.join("routines.sock"))
     }
 
+    /// osmoda-witness.
+    #[must_use]
+    pub fn witness(&self) -> Client {
+        Client::new(self.run_dir.join("witness.sock")).deadline(std::time::Duration::from_secs(10))
+    }
+
     /// The folder of the ledger.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {

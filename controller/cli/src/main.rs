@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     let (context, result) = if by_name.is_some_and(|path| path.ends_with("agentctl")) {
         let arguments = Agentctl::parse();
         let context = Context::new(arguments.output, Color::Auto, "/run/osmoda".into(), arguments.state_dir.clone());
-        let result = agentctl(&context, arguments.command);
+        let result = agentctl(&context, arguments.command).await;
         (context, result)
     } else {
         let cli = Cli::parse();
@@ -61,7 +61,14 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::History { limit } => generations::history(context, limit),
         Command::Status => machine::status(context).await,
         Command::Doctor => machine::doctor(context).await,
-        Command::Ledger(LedgerCommand::Verify { folder, key }) => ledger::verify(context, folder, key.as_deref()),
+        Command::Ledger(LedgerCommand::Verify { folder, key, witness, seen }) => {
+            ledger::verify(context, folder, key.as_deref(), &witness, &seen).await
+        }
+        Command::Ledger(LedgerCommand::Prove { id, since, folder }) => match (id, since) {
+            (_, Some(since)) => ledger::prove_growth(context, folder, &since),
+            (id, None) => ledger::prove(context, folder, id.unwrap_or_default()),
+        },
+        Command::Ledger(LedgerCommand::Archive { segment, to }) => ledger::archive(context, segment, &to).await,
         Command::Ledger(LedgerCommand::Head) => ledger::head(context),
         Command::Ledger(LedgerCommand::Checkpoint) => ledger::checkpoint(context).await,
         Command::Completions { shell } => {
@@ -75,9 +82,9 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     }
 }
 
-fn agentctl(context: &Context, command: AgentctlCommand) -> Result<u8, Failure> {
+async fn agentctl(context: &Context, command: AgentctlCommand) -> Result<u8, Failure> {
     match command {
         AgentctlCommand::Events(filter) => events::from_ledger(context, &filter),
-        AgentctlCommand::VerifyLedger => ledger::verify(context, None, None),
+        AgentctlCommand::VerifyLedger => ledger::verify(context, None, None, &[], &[]).await,
     }
 }

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use osmoda_failpoint as failpoint;
+
 /// Points a link to `target` in one step.
 ///
 /// # Errors
@@ -15,7 +17,9 @@ pub fn set_link(link: &Path, target: &Path) -> io::Result<()> {
     let new = sibling(link);
     let _ = fs::remove_file(&new);
     symlink(target, &new)?;
+    failpoint::may_fail("durable.link", link.display())?;
     fs::rename(&new, link)?;
+    failpoint::after("durable.link", link.display());
     sync_folder(link)
 }
 
@@ -24,8 +28,12 @@ pub fn set_link(link: &Path, target: &Path) -> io::Result<()> {
 /// # Errors
 /// When it is there and cannot be removed.
 pub fn remove(path: &Path) -> io::Result<()> {
+    failpoint::may_fail("durable.remove", path.display())?;
     match fs::remove_file(path) {
-        Ok(()) => sync_folder(path),
+        Ok(()) => {
+            failpoint::after("durable.remove", path.display());
+            sync_folder(path)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -40,7 +48,9 @@ pub fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = File::create(&new)?;
     file.write_all(contents)?;
     file.sync_all()?;
+    failpoint::may_fail("durable.write", path.display())?;
     fs::rename(&new, path)?;
+    failpoint::after("durable.write", path.display());
     sync_folder(path)
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use osmoda_failpoint as failpoint;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
@@ -86,7 +87,10 @@ impl NixStore {
             export_one(&mut export, object);
         }
         export.extend(0_u64.to_le_bytes());
-        self.run(&["--import"], export, CALL).await.map(drop)
+        failpoint::before("nix.import", generation.path());
+        self.run(&["--import"], export, CALL).await?;
+        failpoint::after("nix.import", generation.path());
+        Ok(())
     }
 
     /// True when the store has the path, whole and registered.
@@ -124,7 +128,9 @@ impl NixStore {
     /// # Errors
     /// When Nix cannot do it.
     pub async fn collect_garbage(&self) -> Result<String, StoreError> {
+        failpoint::before("nix.gc", "");
         let text = self.run(&["--gc", "--quiet"], Vec::new(), COLLECT).await?;
+        failpoint::after("nix.gc", "");
         Ok(text.lines().last().unwrap_or_default().to_owned())
     }
 

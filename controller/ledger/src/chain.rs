@@ -48,6 +48,9 @@ pub enum InvalidEvent {
     /// Too long.
     #[error("the payload has {0} bytes; {MAX_PAYLOAD} are allowed")]
     Payload(usize),
+    /// The type is the ledger's own.
+    #[error("`{}` is an event of the ledger's own", crate::database::SEALED)]
+    Reserved,
 }
 
 pub(crate) fn check(event: &Event, payload: &str) -> Result<(), InvalidEvent> {
@@ -55,6 +58,9 @@ pub(crate) fn check(event: &Event, payload: &str) -> Result<(), InvalidEvent> {
         if !is_word(text.as_bytes()) {
             return Err(InvalidEvent::Word { field, text: text.chars().take(80).collect() });
         }
+    }
+    if event.kind == crate::database::SEALED {
+        return Err(InvalidEvent::Reserved);
     }
     if payload.len() > MAX_PAYLOAD {
         return Err(InvalidEvent::Payload(payload.len()));
@@ -71,15 +77,19 @@ pub(crate) fn is_word(text: &[u8]) -> bool {
 
 /// The hash of a row, in lower-case hex, from its `[ts, type, actor, payload, prev_hash]`.
 pub(crate) fn hash(id: i64, parts: [&[u8]; 5]) -> [u8; 64] {
-    let mut digits = [0; 20];
-    // In one piece: what is hashed in many small ones is copied as often.
-    let mut preimage = Vec::with_capacity(32 + parts.iter().map(|part| part.len()).sum::<usize>());
-    preimage.extend_from_slice(decimal(id, &mut digits));
+    let mut bytes = Vec::with_capacity(32 + parts.iter().map(|part| part.len()).sum::<usize>());
+    preimage(id, parts, &mut bytes);
+    hex(&Sha256::digest(&bytes).into())
+}
+
+/// What is hashed: `id|ts|type|actor|payload|prev_hash`. In one piece: what is hashed in many small ones is copied as often.
+pub(crate) fn preimage(id: i64, parts: [&[u8]; 5], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.extend_from_slice(decimal(id, &mut [0; 20]));
     for part in parts {
-        preimage.push(b'|');
-        preimage.extend_from_slice(part);
+        bytes.push(b'|');
+        bytes.extend_from_slice(part);
     }
-    hex(&Sha256::digest(&preimage).into())
 }
 
 /// A row number in decimal, without an allocation.

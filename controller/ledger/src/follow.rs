@@ -5,7 +5,7 @@ use std::path::Path;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
-use crate::{LedgerError, Reader, wal_file};
+use crate::{LedgerError, Reader};
 
 /// Tells the id of the last row as it grows. It ends when this is dropped.
 #[derive(Debug)]
@@ -23,11 +23,11 @@ impl Follower {
         let reader = Reader::open(folder)?;
         let head = move || reader.head().ok().flatten().map_or(0, |(id, _)| id);
         let (sender, receiver) = watch::channel(head());
-        let wal = wal_file(folder);
         let failed = |e: notify::Error| LedgerError::file(folder, e);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Readers touch the other files of the database, too: only what the log gets is news.
-            let news = event.is_ok_and(|e| matches!(e.kind, EventKind::Modify(_)) && e.paths.contains(&wal));
+            let news =
+                event.is_ok_and(|e| matches!(e.kind, EventKind::Modify(_)) && e.paths.iter().any(|path| is_log(path)));
             if news {
                 let now = head();
                 sender.send_if_modified(|known| std::mem::replace(known, now) != now);
@@ -43,4 +43,9 @@ impl Follower {
     pub fn head(&self) -> watch::Receiver<i64> {
         self.head.clone()
     }
+}
+
+/// The write-ahead log of the file that is written to, whichever that is by now.
+fn is_log(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".db-wal"))
 }

@@ -1,22 +1,38 @@
 //! The ledger: what happened, in a chain of hashes that shows when somebody has changed it behind osModa's back.
 //!
 //! `events(id, ts, type, actor, payload, prev_hash, hash)` in SQLite; `hash` is the lower-case hex SHA-256 of
-//! `id|ts|type|actor|payload|prev_hash`, the first `prev_hash` 64 zeros. Signed checkpoints beside the database tell
-//! when its end was cut off or all of it was computed anew. Tamper-evident, not tamper-proof: who holds the signing key
-//! can sign another history.
+//! `id|ts|type|actor|payload|prev_hash`, the first `prev_hash` 64 zeros. A Merkle tree over the rows has one root for all
+//! of them; checkpoints beside the database, signed by the machine and cosigned by a witness, tell when its end was cut off
+//! or all of it was computed anew. docs/ledger.md says what is found by what, and what is not.
 
 mod chain;
 mod checkpoint;
+mod cosigned;
 mod database;
 mod follow;
+mod key;
+mod merkle;
+mod notary;
+mod note;
+mod prove;
 mod reader;
+mod rows;
+mod seal;
+mod segments;
+mod tree;
 mod verify;
+mod witness;
 mod writer;
 
 pub use chain::{Event, InvalidEvent};
+pub use cosigned::{keep_cosignature, log_key, to_cosign, trust_witness};
 pub use follow::Follower;
+pub use note::{KeyKind, PublicKey};
+pub use prove::{GrowthProof, RowProof, prove, prove_since};
 pub use reader::{Query, Reader, Row, type_matches};
-pub use verify::{Damage, Report, verify};
+pub use seal::archive;
+pub use verify::{Damage, Report, Trust, verify, verify_with};
+pub use witness::{KnownLog, Refusal, Witness};
 pub use writer::{Ledger, Receipt};
 
 use std::path::{Path, PathBuf};
@@ -41,6 +57,24 @@ pub enum LedgerError {
     /// Another program's database, or a later version's.
     #[error("{0} is no ledger of this version")]
     Foreign(String),
+    /// Rows, up to that one, that are not those of a root that was signed.
+    #[error("rows up to {0} are not those that a checkpoint was signed for: see `osmoda ledger verify`")]
+    Contradiction(u64),
+    /// A row that should be there.
+    #[error("row {0} is missing, or has no hash")]
+    Missing(u64),
+    /// A segment whose rows or manifest are needed and not here.
+    #[error("segment {0} is not here, or is none: it may have been archived")]
+    Segment(u32),
+    /// No checkpoint covers that row yet.
+    #[error("no checkpoint covers row {0} yet: `osmoda ledger checkpoint` signs one")]
+    Unsigned(u64),
+    /// What should be a checkpoint of this ledger is none.
+    #[error("that is no checkpoint of this ledger")]
+    NoCheckpoint,
+    /// What a witness answered is not its cosignature.
+    #[error("the cosignature of {0} does not verify")]
+    Cosignature(String),
     /// The writer has ended.
     #[error("the ledger is closed")]
     Closed,
@@ -58,14 +92,20 @@ impl LedgerError {
     }
 }
 
-/// The database of a ledger's folder.
+/// The database of a ledger's folder that is written to.
 #[must_use]
 pub fn database_file(folder: &Path) -> PathBuf {
-    folder.join("ledger.db")
+    database::file(folder, database::live_number(folder))
 }
 
-/// The write-ahead log of the database: it changes with every commit, so followers wait for that.
+/// The checkpoints of a ledger's folder: it grows with every one that is signed.
+#[must_use]
+pub fn checkpoints_file(folder: &Path) -> PathBuf {
+    folder.join("checkpoints")
+}
+
+/// The write-ahead log of that database: it changes with every commit.
 #[must_use]
 pub fn wal_file(folder: &Path) -> PathBuf {
-    folder.join("ledger.db-wal")
+    database_file(folder).with_extension("db-wal")
 }

@@ -1,12 +1,12 @@
 //! Reading events.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, types::Value as Sql};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{LedgerError, database, writer};
+use crate::{LedgerError, rows::Rows, segments};
 
 /// A row of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,8 @@ pub struct Query {
 /// The ledger, open for reading only.
 #[derive(Debug)]
 pub struct Reader {
-    db: Connection,
+    folder: PathBuf,
+    rows: Rows,
 }
 
 impl Reader {
@@ -55,7 +56,9 @@ impl Reader {
     /// # Errors
     /// When there is none, or it is not ours.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        Ok(Self { db: database::open_read_only(folder)? })
+        let rows = Rows::new(folder);
+        rows.head()?;
+        Ok(Self { folder: folder.to_owned(), rows })
     }
 
     /// The last row's id and hash.
@@ -63,51 +66,72 @@ impl Reader {
     /// # Errors
     /// When the database cannot be read.
     pub fn head(&self) -> Result<Option<(i64, String)>, LedgerError> {
-        Ok(writer::head(&self.db)?)
+        let head = self.rows.head()?;
+        Ok((head.id > 0).then_some((head.id, head.hash)))
     }
 
-    /// Rows that fit.
+    /// Rows that fit; those of archived segments are left out.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn rows(&self, query: &Query) -> Result<Vec<Row>, LedgerError> {
-        let mut sql = "SELECT id, ts, type, actor, payload, prev_hash, hash FROM events WHERE id > ?1".to_owned();
-        let mut values = vec![Sql::Integer(query.after.unwrap_or(0))];
-        if let Some(kind) = &query.kind {
-            match kind.strip_suffix('*') {
-                Some(prefix) => {
-                    values.push(Sql::Text(prefix.to_owned()));
-                    sql += &format!(" AND substr(type, 1, length(?{0})) = ?{0}", values.len());
-                }
-                None => {
-                    values.push(Sql::Text(kind.clone()));
-                    sql += &format!(" AND type = ?{}", values.len());
+        segments::settled(|| {
+            let mut parts = segments::parts(&self.folder);
+            if query.newest_first {
+                parts.reverse();
+            }
+            let after = query.after.unwrap_or(0);
+            let mut found = Vec::new();
+            for part in parts {
+                let older = part.rows.is_some_and(|(_, last)| last.cast_signed() <= after);
+                let left = query.limit - found.len();
+                if let Some(file) = part.file.filter(|_| !older && left > 0) {
+                    found.extend(self.rows.with(&file, |db| rows_of(db, query, left))?);
                 }
             }
-        }
-        if let Some(actor) = &query.actor {
-            values.push(Sql::Text(actor.clone()));
-            sql += &format!(" AND actor = ?{}", values.len());
-        }
-        values.push(Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-        let order = if query.newest_first { "DESC" } else { "ASC" };
-        sql += &format!(" ORDER BY id {order} LIMIT ?{}", values.len());
-        let mut statement = self.db.prepare_cached(&sql)?;
-        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| {
-            let payload: String = row.get(4)?;
-            Ok(Row {
-                id: row.get(0)?,
-                ts: row.get(1)?,
-                kind: row.get(2)?,
-                actor: row.get(3)?,
-                // What somebody has tampered with is shown as it is.
-                payload: serde_json::from_str(&payload).unwrap_or(Value::String(payload)),
-                prev_hash: row.get(5)?,
-                hash: row.get(6)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+            Ok(found)
+        })
     }
+}
+
+/// Rows of one file that fit.
+fn rows_of(db: &Connection, query: &Query, limit: usize) -> Result<Vec<Row>, LedgerError> {
+    let mut sql = "SELECT id, ts, type, actor, payload, prev_hash, hash FROM events WHERE id > ?1".to_owned();
+    let mut values = vec![Sql::Integer(query.after.unwrap_or(0))];
+    if let Some(kind) = &query.kind {
+        match kind.strip_suffix('*') {
+            Some(prefix) => {
+                values.push(Sql::Text(prefix.to_owned()));
+                sql += &format!(" AND substr(type, 1, length(?{0})) = ?{0}", values.len());
+            }
+            None => {
+                values.push(Sql::Text(kind.clone()));
+                sql += &format!(" AND type = ?{}", values.len());
+            }
+        }
+    }
+    if let Some(actor) = &query.actor {
+        values.push(Sql::Text(actor.clone()));
+        sql += &format!(" AND actor = ?{}", values.len());
+    }
+    values.push(Sql::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let order = if query.newest_first { "DESC" } else { "ASC" };
+    sql += &format!(" ORDER BY id {order} LIMIT ?{}", values.len());
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(rusqlite::params_from_iter(values), |row| {
+        let payload: String = row.get(4)?;
+        Ok(Row {
+            id: row.get(0)?,
+            ts: row.get(1)?,
+            kind: row.get(2)?,
+            actor: row.get(3)?,
+            // What somebody has tampered with is shown as it is.
+            payload: serde_json::from_str(&payload).unwrap_or(Value::String(payload)),
+            prev_hash: row.get(5)?,
+            hash: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// True when an event's type fits a pattern: the type itself, or a beginning with `*`.

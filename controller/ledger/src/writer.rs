@@ -3,35 +3,33 @@
 
 use std::{
     borrow::Cow,
-    path::Path,
+    path::{Path, PathBuf},
     slice,
     sync::{
         Arc, LazyLock,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    thread::{Builder, JoinHandle},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
+use osmoda_failpoint as failpoint;
+use rusqlite::{Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::{
     LedgerError,
-    chain::{self, Event, GENESIS},
-    checkpoint::Notary,
-    database,
+    chain::{self, Event},
+    checkpoint::Lock,
+    database::{self, Live},
+    key::Place,
+    notary::{Errand, Notary},
 };
 
 /// Most events of one transaction.
 const BATCH: usize = 4096;
-/// A checkpoint is signed after this many events, but then not again before [`CHECKPOINT_PAUSE`] is over...
-const CHECKPOINT_EVENTS: usize = 1000;
-/// ...which bounds what a flood of events costs...
-const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
-/// ...or when nothing has come for this long since the last event.
-const CHECKPOINT_IDLE: Duration = Duration::from_secs(30);
+/// A file gets its last row when it has this many.
+const FILL: u64 = 1_000_000;
 
 /// Rows of one statement, where there are as many: what a statement costs besides its rows is then next to nothing.
 const ROWS: usize = 32;
@@ -61,7 +59,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Shared {
     sender: Option<Sender<Message>>,
-    thread: Option<JoinHandle<()>>,
+    /// The writer and the notary, which ends when the writer has.
+    threads: Vec<JoinHandle<()>>,
 }
 
 type Reply = oneshot::Sender<Result<Vec<Receipt>, LedgerError>>;
@@ -80,6 +79,20 @@ impl Entry {
         chain::check(&event, &payload)?;
         Ok(Self { kind: event.kind, actor: event.actor, payload })
     }
+
+    /// The last row of a file.
+    fn sealed(number: u32, first: i64, last: i64) -> Self {
+        let payload = serde_json::json!({ "segment": number, "first": first, "last": last });
+        Self { kind: database::SEALED.into(), actor: "ledger".into(), payload: payload.to_string() }
+    }
+}
+
+/// Where rows go.
+struct Target {
+    folder: PathBuf,
+    live: Live,
+    /// Rows after which a file gets its last one.
+    fill: u64,
 }
 
 enum Message {
@@ -91,7 +104,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // The writer ends when nobody can send any more.
         self.sender = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -103,22 +116,41 @@ impl Ledger {
     /// # Errors
     /// When it cannot be opened or is not ours.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let mut db = database::open(folder)?;
+        Self::open_with_fill(folder, FILL)
+    }
+
+    /// [`Ledger::open`], with another number of rows after which a file is sealed and the next one begun.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_with_fill(folder: &Path, fill: u64) -> Result<Self, LedgerError> {
+        let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill };
         // A key that takes the place of a lost one is an event; the first one comes before all events.
-        let signer = Notary::open(folder, |public| {
-            if head(&db)?.is_none() {
+        let place = Place::of_ledger(folder);
+        let lock = if place.key_file().exists() { None } else { Some(Lock::take(folder)?) };
+        let key = place.open(|public| {
+            if database::head(&target.live.db)?.id == 0 {
                 return Ok(());
             }
-            let payload = serde_json::json!({ "public": public });
+            let payload = serde_json::json!({ "public": public.to_string() });
             let mut entry = Some(Entry::new(Event::new("ledger.key-created", "ledger", payload))?);
-            write(&mut db, || entry.take().into_iter().collect()).map(drop)
+            write(&mut target, || entry.take().into_iter().collect()).map(drop)
         })?;
-        let (sender, receiver) = channel();
-        let thread = std::thread::Builder::new()
+        drop(lock);
+        let failed = |e| LedgerError::file(folder, e);
+        let (sender, messages) = channel();
+        let (errands, for_notary) = channel();
+        if !database::leftovers(folder).is_empty() {
+            let _ = errands.send(Errand::Seal);
+        }
+        let writer = Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || Writer { db, signer, unsigned: 0, signed: None }.run(&receiver))
-            .map_err(|e| LedgerError::file(folder, e))?;
-        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), thread: Some(thread) }) })
+            .spawn(move || Writer { target, notary: errands }.run(&messages))
+            .map_err(failed)?;
+        let notary = Notary::new(folder, key);
+        let notary =
+            Builder::new().name("ledger-notary".to_owned()).spawn(move || notary.run(&for_notary)).map_err(failed)?;
+        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), threads: vec![writer, notary] }) })
     }
 
     /// Appends an event; it is durable when this returns.
@@ -173,45 +205,25 @@ impl Ledger {
 }
 
 struct Writer {
-    db: Connection,
-    signer: Notary,
-    /// Events since the last checkpoint of this process.
-    unsigned: usize,
-    /// When that was.
-    signed: Option<Instant>,
+    target: Target,
+    notary: Sender<Errand>,
 }
 
 impl Writer {
     fn run(mut self, messages: &Receiver<Message>) {
-        loop {
-            let first = if self.unsigned == 0 {
-                messages.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                messages.recv_timeout(CHECKPOINT_IDLE)
-            };
-            match first {
-                Ok(message) => self.take(message, messages),
-                Err(end) => {
-                    if self.unsigned > 0
-                        && let Err(error) = self.checkpoint()
-                    {
-                        tracing::error!("a checkpoint of the ledger could not be signed: {error}");
-                        // It is tried again with the next event, not in a loop.
-                        self.unsigned = 0;
-                    }
-                    if end == RecvTimeoutError::Disconnected {
-                        return;
-                    }
-                }
-            }
+        while let Ok(message) = messages.recv() {
+            self.take(message, messages);
         }
     }
 
     fn take(&mut self, first: Message, messages: &Receiver<Message>) {
         let mut queue = Queue { first: Some(first), messages, events: 0, waiting: Vec::new(), checkpoints: Vec::new() };
-        match write(&mut self.db, || queue.take()) {
-            Ok(receipts) => {
-                self.unsigned += receipts.len();
+        match write(&mut self.target, || queue.take()) {
+            Ok(Written { receipts, sealed }) => {
+                let _ = self.notary.send(Errand::Wrote(receipts.len()));
+                if sealed {
+                    let _ = self.notary.send(Errand::Seal);
+                }
                 let mut receipts = receipts.into_iter();
                 for (events, reply) in queue.waiting {
                     // Whoever no longer waits has its event all the same.
@@ -220,24 +232,10 @@ impl Writer {
             }
             Err(error) => queue.waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
         }
-        if self.unsigned >= CHECKPOINT_EVENTS
-            && self.signed.is_none_or(|at| at.elapsed() >= CHECKPOINT_PAUSE)
-            && let Err(error) = self.checkpoint()
-        {
-            tracing::error!("a checkpoint of the ledger could not be signed: {error}");
-        }
         for reply in queue.checkpoints {
-            let _ = reply.send(self.checkpoint());
+            // A notary that is gone drops it, and who waits hears that the ledger is closed.
+            let _ = self.notary.send(Errand::Sign(reply));
         }
-    }
-
-    fn checkpoint(&mut self) -> Result<(), LedgerError> {
-        if let Some((id, hash)) = head(&self.db)? {
-            self.signer.sign(id, &hash, &now())?;
-        }
-        self.unsigned = 0;
-        self.signed = Some(Instant::now());
-        Ok(())
     }
 }
 
@@ -271,38 +269,73 @@ impl Queue<'_> {
     }
 }
 
+/// What a transaction did.
+#[derive(Default)]
+struct Written {
+    receipts: Vec<Receipt>,
+    /// A file had its last row: by this transaction, or before it.
+    sealed: bool,
+}
+
 /// Appends events in one transaction, which is durable when this returns, or leaves no trace. What comes while the rows
-/// are written joins them: `next` is asked until it has no more.
-fn write(db: &mut Connection, mut next: impl FnMut() -> Vec<Entry>) -> Result<Vec<Receipt>, LedgerError> {
+/// are written joins them: `next` is asked until it has no more. A file that then has its fill gets its last row with them.
+fn write(target: &mut Target, mut next: impl FnMut() -> Vec<Entry>) -> Result<Written, LedgerError> {
     static ONE: LazyLock<String> = LazyLock::new(|| insert_statement(1));
     static MANY: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS));
 
     let mut entries = next();
-    let mut receipts: Vec<Receipt> = Vec::with_capacity(entries.len());
+    let mut written = Written::default();
     if entries.is_empty() {
-        return Ok(receipts);
+        return Ok(written);
     }
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let (id, hash) = head(&transaction)?.unwrap_or((0, GENESIS.to_owned()));
-        let mut row = Row { id, hash, ts: now() };
-        let mut one = transaction.prepare_cached(&ONE)?;
-        while !entries.is_empty() {
-            let (whole, rest) = entries.as_chunks::<ROWS>();
-            if !whole.is_empty() {
-                let mut many = transaction.prepare_cached(&MANY)?;
-                for entries in whole {
-                    insert(&mut many, entries, &mut row, &mut receipts)?;
-                }
-            }
-            for entry in rest {
-                insert(&mut one, slice::from_ref(entry), &mut row, &mut receipts)?;
-            }
-            entries = next();
+    let Target { folder, live, fill } = target;
+    loop {
+        let Live { db, number, start } = &mut *live;
+        let (number, start) = (*number, *start);
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let head = database::head(&transaction)?;
+        if head.sealed {
+            // Another process was here; nobody writes behind the last row.
+            drop(transaction);
+            *live = database::open(folder)?;
+            written.sealed = true;
+            continue;
         }
+        {
+            let mut row = Row { id: head.id, hash: head.hash, ts: now() };
+            let mut one = transaction.prepare_cached(&ONE)?;
+            while !entries.is_empty() {
+                let (whole, rest) = entries.as_chunks::<ROWS>();
+                if !whole.is_empty() {
+                    let mut many = transaction.prepare_cached(&MANY)?;
+                    for entries in whole {
+                        insert(&mut many, entries, &mut row, &mut written.receipts)?;
+                    }
+                }
+                for entry in rest {
+                    insert(&mut one, slice::from_ref(entry), &mut row, &mut written.receipts)?;
+                }
+                entries = next();
+            }
+            if (row.id - start).unsigned_abs() >= *fill {
+                let last = Entry::sealed(number, start + 1, row.id + 1);
+                insert(&mut one, slice::from_ref(&last), &mut row, &mut Vec::new())?;
+                written.sealed = true;
+            }
+        }
+        let refused = |error| LedgerError::file(&crate::database_file(folder), error);
+        failpoint::may_fail("ledger.append", written.receipts.len()).map_err(refused)?;
+        transaction.commit()?;
+        failpoint::after("ledger.append", written.receipts.len());
+        return Ok(written);
     }
-    transaction.commit()?;
-    Ok(receipts)
+}
+
+/// Appends an event of the ledger's own.
+pub(crate) fn append_own(folder: &Path, event: Event) -> Result<(), LedgerError> {
+    let mut entry = Some(Entry::new(event)?);
+    let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill: u64::MAX };
+    write(&mut target, || entry.take().into_iter().collect()).map(drop)
 }
 
 /// Where the chain is.
@@ -344,12 +377,6 @@ fn insert(
         receipts.push(Receipt { id: row.id, hash });
     }
     statement.raw_execute().map(drop)
-}
-
-/// The last row's id and hash.
-pub(crate) fn head(db: &Connection) -> rusqlite::Result<Option<(i64, String)>> {
-    let mut last = db.prepare_cached("SELECT id, hash FROM events ORDER BY id DESC LIMIT 1")?;
-    last.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// `2026-01-31T12:34:56.789Z`.

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod common;
+
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
+
+use common::Chance;
 
 use osmoda_ledger::{Event, Ledger, Query, Reader, database_file, verify};
 use rusqlite::Connection;
@@ -104,7 +109,8 @@ fn every_kind_of_tampering_is_noticed() {
         tamper(dir.path(), sql);
         if anew {
             recompute(dir.path());
-            assert!(verify(dir.path(), None).unwrap().problems[0].what.contains("computed anew"), "{what}");
+            let report = verify(dir.path(), None).unwrap();
+            assert!(report.problems.iter().any(|damage| damage.what.contains("computed anew")), "{what}: {report:?}");
         }
         assert!(!is_whole(dir.path()), "{what} went unnoticed");
     }
@@ -135,9 +141,9 @@ fn an_old_copy_that_was_written_on_is_noticed() {
 #[test]
 fn checkpoints_that_somebody_edited_are_noticed() {
     let edits: [fn(&str) -> String; 4] = [
-        |notes| notes.replace("osmoda ledger\n5\n", "osmoda ledger\n4\n"),
-        |notes| notes.replacen("osmoda ledger", "another ledger", 1),
-        |notes| notes.replacen("\u{2014} osmoda ", "\u{2014} osmoda AAAA", 1),
+        |notes| notes.replace("\n5\n", "\n4\n"),
+        |notes| notes.replacen("os.moda/ledger/v1", "os.moda/ledger/v2", 1),
+        |notes| notes.replacen("\n\u{2014} os.moda", "\n\u{2014} AAAA", 1),
         |notes| notes.replacen('\n', "\r", 1),
     ];
     for (n, edit) in edits.iter().enumerate() {
@@ -243,18 +249,27 @@ fn several_writers_make_one_chain_and_readers_see_whole_rows() {
 #[test]
 fn appender() {
     let Some(folder) = std::env::var_os("OSMODA_APPEND_TO") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ledger = Ledger::open(Path::new(&folder)).unwrap();
     for n in 0.. {
         let receipt = ledger.append_blocking(Event::new("t", "appender", json!(n))).unwrap();
         println!("durable {}", receipt.id);
+        if n % 5 == 4 {
+            runtime.block_on(ledger.checkpoint()).unwrap();
+        }
     }
 }
 
 #[test]
-fn a_killed_writer_loses_nothing_that_it_was_told_is_durable() {
+fn a_killed_writer_loses_nothing_that_it_was_told_is_durable_and_raises_no_alarm() {
     use std::io::{BufRead, BufReader};
-    let dir = tempfile::tempdir().unwrap();
-    for round in 0..20 {
+    let mut dir = tempfile::tempdir().unwrap();
+    let mut signed = 0;
+    for round in 0..common::seeds(12) {
+        let chance = &mut Chance(round);
+        if round % 20 == 0 {
+            dir = tempfile::tempdir().unwrap();
+        }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "appender", "--nocapture"])
             .env("OSMODA_APPEND_TO", dir.path())
@@ -264,13 +279,17 @@ fn a_killed_writer_loses_nothing_that_it_was_told_is_durable() {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut durable = 0;
-        for line in lines.by_ref().map(Result::unwrap).take(3 + round * 7) {
+        let wanted = usize::try_from(chance.within(3, 80)).unwrap();
+        for line in lines.by_ref().map(Result::unwrap).take(wanted) {
             durable = line.strip_prefix("durable ").and_then(|id| id.parse().ok()).unwrap_or(durable);
         }
+        std::thread::sleep(Duration::from_micros(chance.within(0, 3000)));
         child.kill().unwrap();
         child.wait().unwrap();
         let report = verify(dir.path(), None).unwrap();
         assert!(report.is_whole(), "round {round}: {report:?}");
         assert!(report.head.unwrap_or(0) >= durable, "round {round}: {durable} is gone: {report:?}");
+        signed += report.checkpoints;
     }
+    assert!(signed > 0, "no checkpoint was ever signed");
 }

@@ -4,7 +4,7 @@ use osmoda_ledger::Ledger;
 use osmoda_schemas::switch::SwitchState;
 
 use crate::{
-    Machine, SwitchError, boot_id,
+    Machine, SwitchError,
     conclude::{judge, record_outcome},
 };
 
@@ -22,7 +22,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
     {
         machine.set_active(Some(&committed.path)).map_err(SwitchError::io("the link to the active generation"))?;
     }
-    let this_boot = boot_id();
+    let this_boot = machine.boot_id()?;
     let open = journal.in_flight().map_err(SwitchError::io("the records of switches"))?;
     let mut ledger = None;
     for mut record in open.into_iter().filter(|record| record.boot != this_boot) {
@@ -46,10 +46,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
             tracing::error!(switch = record.id, "how it ended could not be recorded: {error}");
         }
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
-        for end in ["base", "target"] {
-            let name = format!("switch-{}-{end}", record.id);
-            machine.roots.unpin(&name).map_err(SwitchError::io("a root"))?;
-        }
+        machine.unpin_ended(&journal).map_err(SwitchError::io("a root"))?;
         journal.tidy(&record.id);
     }
     Ok(())

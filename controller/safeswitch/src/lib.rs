@@ -18,7 +18,7 @@ mod start;
 
 pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
-pub use machine::{Machine, SwitchError, boot_id, short_id};
+pub use machine::{Machine, SwitchError, short_id};
 pub use probe::Prober;
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use rollback::deadman;

@@ -1,13 +1,11 @@
 //! What a switch works on: the folders, the profile, the store and the ledger of a machine.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf};
 
 use osmoda_generation::{NixStore, Profile, Roots, StoreError, durable, read_store_link, store_path::StorePath};
 use osmoda_ledger::{Event, Ledger, LedgerError};
 use osmoda_systemd::SystemdError;
+use uuid::Uuid;
 
 use crate::{Journal, Quarantine};
 
@@ -117,6 +115,17 @@ impl Machine {
         Ok(before.map(|c| c.path))
     }
 
+    /// Lets go of both ends of every switch that is over, also of one whose runner could not.
+    pub(crate) fn unpin_ended(&self, journal: &Journal) -> io::Result<()> {
+        for (name, _) in self.roots.list()? {
+            let id = ["-base", "-target"].iter().find_map(|end| name.strip_prefix("switch-")?.strip_suffix(end));
+            if id.is_some_and(|id| !journal.read(id).is_ok_and(|record| !record.state.is_final())) {
+                self.roots.unpin(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the link to the active generation. It lives in `/run`: a reboot forgets it.
     pub(crate) fn set_active(&self, path: Option<&StorePath>) -> io::Result<()> {
         fs::create_dir_all(&self.run)?;
@@ -124,6 +133,30 @@ impl Machine {
             Some(path) => durable::set_link(&self.active_link(), path.as_path()),
             None => durable::remove(&self.active_link()),
         }
+    }
+
+    /// The id of this boot: made by who asks first, and gone with `/run`. That of the kernel will not do: in a container
+    /// a sandboxed unit may see the host's, and another one the container's.
+    ///
+    /// # Errors
+    /// When it can be neither read nor made: nothing may be taken for a thing of another boot then.
+    pub(crate) fn boot_id(&self) -> Result<String, SwitchError> {
+        let file = self.run.join("boot-id");
+        let make = || {
+            let own = self.run.join(format!(".boot-id-{}", std::process::id()));
+            fs::create_dir_all(&self.run)?;
+            fs::write(&own, Uuid::new_v4().to_string())?;
+            // Whoever was quicker has made it.
+            let made = fs::hard_link(&own, &file)
+                .or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) });
+            fs::remove_file(&own)?;
+            made.and_then(|()| fs::read_to_string(&file))
+        };
+        let text = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make(),
+            other => other,
+        };
+        text.map_err(SwitchError::io("the id of this boot"))
     }
 
     /// A program of osModa.
@@ -138,12 +171,6 @@ pub(crate) async fn note(ledger: &Ledger, kind: &'static str, actor: &str, paylo
     if let Err(error) = ledger.append(Event::new(kind, actor.to_owned(), payload)).await {
         tracing::error!(kind, "the event could not be recorded: {error}");
     }
-}
-
-/// The id of this boot (random(4)).
-#[must_use]
-pub fn boot_id() -> String {
-    fs::read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).unwrap_or_default().trim().to_owned()
 }
 
 /// The part of a switch's id that people and unit names use: the random end of the UUID.

@@ -365,10 +365,15 @@ impl Runner {
         self.conclude(SwitchState::Committed).await
     }
 
-    /// The record says how it ended; what is left to do is to write that down, if that could not be done at once.
+    /// The record says how it ended; what is left to do is to write that down, if that could not be done at once, and to
+    /// tidy up.
     pub(crate) async fn wind_up(self) -> Result<SwitchState, SwitchError> {
         let state = self.record.state;
-        if self.journal.is_kept(&self.record.id) { self.conclude(state).await } else { Ok(state) }
+        if self.journal.is_kept(&self.record.id) {
+            return self.conclude(state).await;
+        }
+        self.finish().await;
+        Ok(state)
     }
 
     /// Disarms and lets go. What cannot be done here does no harm: the dead-man finds a final state.
@@ -379,10 +384,8 @@ impl Runner {
                 tracing::debug!("{unit}: {error}");
             }
         }
-        for end in ["base", "target"] {
-            if let Err(error) = self.machine.roots.unpin(&format!("switch-{id}-{end}")) {
-                tracing::warn!("a root could not be removed: {error}");
-            }
+        if let Err(error) = self.machine.unpin_ended(&self.journal) {
+            tracing::warn!("a root could not be removed, the next switch tries again: {error}");
         }
         self.journal.tidy(id);
     }

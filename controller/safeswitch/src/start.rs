@@ -11,7 +11,7 @@ use osmoda_schemas::{
 use osmoda_systemd::{Manager, transient::TransientService};
 use uuid::{Builder, Uuid};
 
-use crate::{Machine, SwitchError, boot_id, short_id};
+use crate::{Machine, SwitchError, short_id};
 
 /// SIGUSR1: the runner looks for a request.
 const WAKE: i32 = 10;
@@ -82,7 +82,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         ttl: request.ttl,
         interval: request.interval,
         activation_timeout: request.activation_timeout,
-        boot: boot_id(),
+        boot: machine.boot_id()?,
         resumes: 0,
         history: vec![Transition { state: SwitchState::Pending, at: osmoda_schemas::now() }],
         failed_before: Vec::new(),
@@ -123,7 +123,8 @@ fn later_than(latest: Option<Uuid>) -> Uuid {
 /// When the records or systemd cannot be asked.
 pub async fn resume(machine: &Machine, manager: &Manager) -> Result<(), StartError> {
     let open = machine.journal().in_flight().map_err(SwitchError::io("the records of switches"))?;
-    let Some(record) = open.first().filter(|record| record.boot == boot_id()) else { return Ok(()) };
+    let this_boot = machine.boot_id()?;
+    let Some(record) = open.first().filter(|record| record.boot == this_boot) else { return Ok(()) };
     // Whoever is about to start it gets the time for that.
     let began = record.since().unwrap_or_default();
     if osmoda_schemas::now().duration_since(began) < jiff::SignedDuration::from_secs(10) {

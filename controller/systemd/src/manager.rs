@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use osmoda_failpoint as failpoint;
 use tokio::sync::Semaphore;
 use zbus::{Connection, OwnedObjectPath};
 
@@ -203,12 +204,15 @@ impl Manager {
         // Whoever is in flight ends in time. A unit is asked for certain, however long the others took.
         let _permit = self.in_flight.acquire().await;
         let submission = self.jobs.submission();
+        failpoint::before("systemd.job", what);
         let job = self.call(what, submit).await?;
+        failpoint::after("systemd.job.submit", what);
         let left = timeout.saturating_sub(began.elapsed()).max(LEAST);
         let result = deadline(what, left, submission.accepted(&job)).await;
         if result.is_err() {
             self.jobs.give_up(&job);
         }
+        failpoint::after("systemd.job", what);
         result?.map_err(|_| SystemdError::Bus(zbus::Error::Failure("the connection to systemd ended".to_owned())))
     }
 
@@ -219,9 +223,10 @@ impl Manager {
     /// # Errors
     /// When it takes longer than `timeout`.
     pub async fn daemon_reload(&self, timeout: Duration) -> Result<(), SystemdError> {
-        deadline("daemon-reload", timeout, self.systemd.reload())
-            .await?
-            .map_err(|e| SystemdError::of_call("daemon-reload", e))
+        failpoint::before("systemd.reload", "");
+        let done = deadline("daemon-reload", timeout, self.systemd.reload()).await?;
+        failpoint::after("systemd.reload", "");
+        done.map_err(|e| SystemdError::of_call("daemon-reload", e))
     }
 
     /// Forgets that a unit failed. A unit that is not loaded has nothing to forget.
@@ -240,6 +245,7 @@ impl Manager {
     /// # Errors
     /// When systemd does not answer.
     pub async fn kill(&self, unit: &str, signal: i32) -> Result<(), SystemdError> {
+        failpoint::before("systemd.kill", unit);
         match self.call("KillUnit", self.systemd.kill_unit(unit, "all", signal)).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
             // No process left to kill.

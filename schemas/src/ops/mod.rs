@@ -4,3 +4,4 @@ pub mod agentd;
 pub mod common;
 pub mod routines;
 pub mod watch;
+pub mod witness;

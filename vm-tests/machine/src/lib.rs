@@ -1,6 +1,7 @@
 //! What has to hold on a whole machine: the story of the demo, and suites of tests. The machines themselves (containers,
 //! virtual machines) are somebody else's.
 
+pub mod crash;
 mod host;
 pub mod story;
 pub mod suites;

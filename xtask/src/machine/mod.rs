@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use machine_suites::{Host, Machine, suites};
+use machine_suites::{
+    Host, Machine,
+    suites::{self, Whole},
+};
 
 pub use container::Container;
 pub use vm::Vm;
@@ -171,7 +174,7 @@ fn open(which: &Which) -> Result<Box<dyn Owned>> {
 fn suite(machine: &dyn Owned, filter: &str) -> Result<()> {
     let mut failed = 0;
     for case in suites::all().into_iter().filter(|case| case.name.contains(filter)) {
-        if case.needs_whole && !machine.is_whole() {
+        if case.on == Whole::Needed && !machine.is_whole() {
             println!("  SKIPPED {}: it needs a virtual machine", case.name);
             continue;
         }

@@ -14,7 +14,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("api: every daemon tells its health, its figures and its calls", every_daemon),
         case("api: every call that only looks is answered as it is described", reads),

@@ -14,7 +14,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("authors: the wish of a stranger is refused and told", stranger),
         case("authors: each rule refuses by its name", rules),

@@ -13,7 +13,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("cli: JSON and YAML say the same, whatever is asked", forms),
         case("cli: exit statuses are those that the help tells", statuses),

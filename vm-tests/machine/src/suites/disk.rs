@@ -14,7 +14,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("disk: full before an apply", before),
         case("disk: full while units are moved", activating),

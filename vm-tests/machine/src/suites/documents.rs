@@ -12,7 +12,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("documents: a bad one keeps nobody back, and its object as it was", bad_beside_good),
         case("documents: an object may be defined once", twice),

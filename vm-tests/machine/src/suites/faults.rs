@@ -12,7 +12,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("faults: the whole folder gone is not a wish", folder_gone),
         case("faults: most documents gone are held, and released on a word", mass_delete),

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod authors;
 mod cli;
+mod crash;
 mod disk;
 mod documents;
 mod faults;
@@ -11,6 +12,7 @@ mod inside;
 mod quick;
 pub mod routines;
 pub mod sandbox;
+mod security;
 mod stuck;
 pub mod switch;
 
@@ -24,8 +26,33 @@ pub struct Case {
     pub name: &'static str,
     /// How.
     pub run: fn(Host<'_>) -> Result<()>,
-    /// It needs the kernel's limits, or a disk of the machine's own.
-    pub needs_whole: bool,
+    /// Where.
+    pub on: Whole,
+}
+
+/// What a test has of a virtual machine, with the kernel's limits and a disk of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// Nothing but slowness.
+    Equal,
+    /// It shows more there.
+    Better,
+    /// It cannot be run in a container.
+    Needed,
+}
+
+impl Case {
+    fn anywhere(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
+        Self { name, run, on: Whole::Equal }
+    }
+
+    fn better_whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
+        Self { name, run, on: Whole::Better }
+    }
+
+    fn whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
+        Self { name, run, on: Whole::Needed }
+    }
 }
 
 /// All tests, in the order in which they run.
@@ -36,7 +63,9 @@ pub fn all() -> Vec<Case> {
         stuck::cases(),
         faults::cases(),
         disk::cases(),
+        crash::cases(),
         sandbox::cases(),
+        security::cases(),
         routines::cases(),
         authors::cases(),
         api::cases(),

@@ -10,7 +10,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("routines: an interval runs while the daemon is stopped", interval),
         case("routines: the next time of a cron expression is right", cron),

@@ -19,8 +19,8 @@ const ADDRESS: &str = "198.51.100.7";
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
-    let whole = |name, run| Case { name, run, needs_whole: true };
+    let case = Case::better_whole;
+    let whole = Case::whole;
     vec![
         case("sandbox: tier 1 writes only what is its own", tier_1_writes),
         case("sandbox: tier 1 does not see what belongs to others", tier_1_sees),

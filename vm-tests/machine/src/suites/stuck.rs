@@ -13,7 +13,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("stuck: a program that ends badly when it is stopped can be deleted", ends_badly),
         case("stuck: a new app that fails is taken away, and that is no failed rollback", new_one_fails),

@@ -9,7 +9,7 @@ use crate::{Host, wait};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
-    let case = |name, run| Case { name, run, needs_whole: false };
+    let case = Case::anywhere;
     vec![
         case("switch: a good change is committed, a bad one undoes itself", good_and_bad),
         case("switch: a program that dies at once is rolled back", dies_at_once),
@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
         case("switch: a killed runner goes on where it stood", killed_runner),
         case("switch: agentd killed in probation changes nothing", killed_agentd),
         case("switch: the dead-man rolls back when everything of osModa is dead", deadman),
-        case("switch: a power cut in probation comes up committed", power_cut),
+        Case::better_whole("switch: a power cut in probation comes up committed", power_cut),
         case("switch: a hanging health command is killed with all it started", hanging_command),
         case("switch: a unit that does not stop is killed in time", stubborn_stop),
         case("switch: an apply of another plan is refused", another_plan),

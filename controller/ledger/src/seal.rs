@@ -1,0 +1,168 @@
+//! Sealing: what is left to do when a file has had its last row. All of it can be done again after a crash at any instant,
+//! by whoever opens the ledger next.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use data_encoding::HEXLOWER;
+use osmoda_failpoint as failpoint;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Event, Ledger, LedgerError, Query, Reader,
+    checkpoint::{Lock, NoteFile},
+    database,
+    key::{Key, place},
+    note::Note,
+    rows::Rows,
+    segments::{self, Manifest},
+    tree::{self, Tree},
+    writer,
+};
+
+/// Moves all files that are sealed to the segments. True: there are new events about them.
+pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
+    // The next file comes first: where it begins is read from the last one.
+    drop(database::open(folder)?);
+    // Whoever else is at it does it all; signing waits for none of it but the last step.
+    let Some(_sealing) = Lock::sealing(folder)? else { return Ok(false) };
+    database::sweep(folder);
+    let mut announced = false;
+    for number in database::leftovers(folder) {
+        if segments::manifest(folder, number).is_err() {
+            let manifest = seal(folder, key, number)?;
+            if !is_announced(folder, number)? {
+                let payload = json!({
+                    "segment": number, "first": manifest.first, "last": manifest.last, "sha256": manifest.sha256,
+                });
+                writer::append_own(folder, Event::new("ledger.segment", "ledger", payload))?;
+                announced = true;
+            }
+            let mut note = Note::new(manifest.text());
+            note.sign(&key.signing, &key.name);
+            let stem = segments::stem(number, manifest.first, manifest.last);
+            let _lock = Lock::take(folder)?;
+            NoteFile::checkpoints(folder).rotate(&stem)?;
+            NoteFile::cosigned(folder).rotate(&stem)?;
+            place(&segments::folder(folder).join(stem + ".note"), note.to_string().as_bytes(), 0o440)?;
+        }
+        database::fold(folder, number)?;
+        database::remove(folder, number)?;
+    }
+    Ok(announced)
+}
+
+/// Makes the file of a segment, and what its manifest says.
+fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> {
+    let to = segments::folder(folder);
+    fs::create_dir_all(&to).map_err(|e| LedgerError::file(&to, e))?;
+    let db = database::open_read_only(&database::file(folder, number))?;
+    let head = database::head(&db)?;
+    if !head.sealed {
+        return Err(LedgerError::Segment(number));
+    }
+    let start: i64 = db.query_row("SELECT id FROM start", [], |row| row.get(0))?;
+    let (first, last) = (start.unsigned_abs() + 1, head.id.unsigned_abs());
+    let rows = Rows::new(folder);
+    let mut tree = Tree::load(folder, &rows, last)?;
+    tree.save(folder)?;
+    tree::sync(folder)?;
+    let file = to.join(segments::stem(number, first, last) + ".db");
+    if !file.exists() {
+        let new = to.join(format!("{number:06}.new"));
+        let failed = |e: io::Error| LedgerError::file(&new, e);
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        // A copy in one file, without a log; the old file goes on to be what those have open who still do.
+        db.execute("VACUUM INTO ?1", [new.display().to_string()])?;
+        let copy = File::open(&new).map_err(failed)?;
+        copy.set_permissions(fs::Permissions::from_mode(0o440)).map_err(failed)?;
+        copy.sync_all().map_err(failed)?;
+        failpoint::may_fail("ledger.seal", file.display()).map_err(failed)?;
+        fs::rename(&new, &file).map_err(failed)?;
+        failpoint::after("ledger.seal", file.display());
+        File::open(&to).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
+    Ok(Manifest {
+        origin: key.name.clone(),
+        number,
+        first,
+        last,
+        sha256: file_hash(&file)?,
+        head: head.hash,
+        root: HEXLOWER.encode(&tree.root()),
+        edge: tree.edge().iter().map(|hash| HEXLOWER.encode(hash)).collect(),
+    })
+}
+
+/// Was the segment's event written before a crash? It is one of the first in its file.
+fn is_announced(folder: &Path, number: u32) -> Result<bool, LedgerError> {
+    let query = Query { kind: Some("ledger.segment".to_owned()), limit: usize::MAX, ..Query::default() };
+    Ok(Reader::open(folder)?.rows(&query)?.iter().any(|row| row.payload["segment"] == json!(number)))
+}
+
+/// SHA-256 of a file, in hex.
+pub(crate) fn file_hash(file: &Path) -> Result<String, LedgerError> {
+    let hash = || -> io::Result<String> {
+        let (mut file, mut hasher, mut buffer) = (File::open(file)?, Sha256::new(), vec![0; 1 << 16]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(HEXLOWER.encode(&hasher.finalize())),
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+    };
+    hash().map_err(|e| LedgerError::file(file, e))
+}
+
+/// Moves a segment's file to another folder, with a copy of its manifest: the rows are proved by what stays here, and
+/// looked at where they are. An event says so.
+///
+/// # Errors
+/// When there is no such segment here, it is not what its manifest says, or it cannot be written.
+pub async fn archive(folder: &Path, number: u32, to: &Path) -> Result<(), LedgerError> {
+    let ledger = Ledger::open(folder)?;
+    let manifest = segments::manifest(folder, number)?;
+    let file = segments::file_of(folder, number).ok_or(LedgerError::Segment(number))?;
+    let stem = segments::stem(number, manifest.first, manifest.last);
+    fs::create_dir_all(to).map_err(|e| LedgerError::file(to, e))?;
+    // The manifest stays here, too.
+    for ending in ["note", "checkpoints", "cosigned", "db"] {
+        copy_durably(&segments::folder(folder).join(&stem).with_extension(ending), to)?;
+    }
+    let copy = to.join(&stem).with_extension("db");
+    if file_hash(&copy)? != manifest.sha256 {
+        return Err(LedgerError::file(&copy, "it is not the file that was sealed"));
+    }
+    // All that are gone: an event about an earlier one may be in a segment that is gone itself.
+    let missing = segments::parts(folder).into_iter().filter(|part| part.file.is_none()).map(|part| part.number);
+    let archived: Vec<u32> = missing.chain([number]).collect();
+    let payload = json!({ "segments": archived, "sha256": manifest.sha256, "to": to.display().to_string() });
+    ledger.append(Event::new("ledger.archived", "ledger", payload)).await?;
+    ledger.checkpoint().await?;
+    for ending in ["checkpoints", "cosigned"] {
+        let _ = fs::remove_file(file.with_extension(ending));
+    }
+    fs::remove_file(&file).map_err(|e| LedgerError::file(&file, e))
+}
+
+/// Copies a file, if there is one, to a folder that has none of its name; durable when it returns.
+fn copy_durably(file: &Path, to: &Path) -> Result<(), LedgerError> {
+    let Some(name) = file.file_name().filter(|_| file.exists()) else { return Ok(()) };
+    let copy = || -> io::Result<()> {
+        let mut out = File::options().write(true).create_new(true).open(to.join(name))?;
+        io::copy(&mut File::open(file)?, &mut out)?;
+        out.set_permissions(fs::Permissions::from_mode(0o440))?;
+        out.sync_all()?;
+        File::open(to)?.sync_all()
+    };
+    copy().map_err(|e| LedgerError::file(&to.join(name), e))
+}

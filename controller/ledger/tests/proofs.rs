@@ -1,0 +1,267 @@
+//! Proofs are verified by somebody else's code, with public keys alone; damaged ones prove nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use osmoda_ledger::{
+    Event, Ledger, LedgerError, PublicKey, Refusal, Witness, database_file, keep_cosignature, log_key, prove,
+    prove_since, to_cosign, trust_witness, verify,
+};
+use rusqlite::Connection;
+use serde_json::json;
+
+const TIME: u64 = 1_700_000_000;
+
+fn fill(folder: &Path, events: usize) {
+    let ledger = Ledger::open(folder).unwrap();
+    for n in 0..events {
+        ledger.append_blocking(Event::new("test.event", "uid:0", json!({ "n": n, "text": "ä|b" }))).unwrap();
+    }
+}
+
+/// The independent verifier with `arguments`: did it agree, and what did it say? None when it cannot look at signatures.
+fn python(arguments: &[&Path]) -> Option<(bool, String)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify_ledger.py");
+    let Ok(output) = Command::new("python3").arg(script).args(arguments).output() else {
+        println!("SKIPPED: the independent verifier needs python3");
+        return None;
+    };
+    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if words.contains("SIGNATURES NOT CHECKED") {
+        println!("SKIPPED: the independent verifier needs `cryptography` to look at signatures");
+        return None;
+    }
+    Some((output.status.success(), words))
+}
+
+struct Case {
+    dir: tempfile::TempDir,
+    witness: Witness,
+}
+
+impl Case {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let witness = Witness::open(&dir.path().join("witness")).unwrap();
+        Self { dir, witness }
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.dir.path().join("ledger")
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.dir.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Does a proof hold, by the keys that were kept?
+    fn holds(&self, proof: &str, seen: Option<&Path>) -> Option<(bool, String)> {
+        let (proof, key) = (self.file("proof", proof), self.ledger().join("checkpoint.pub"));
+        let witness = self.file("kept-witness.pub", &self.witness.public().to_string());
+        let mut arguments = vec![proof.as_path(), &key, Path::new("--witness"), &witness];
+        if let Some(seen) = seen {
+            arguments.extend([Path::new("--seen"), seen]);
+        }
+        python(&arguments)
+    }
+}
+
+#[test]
+fn rows_are_proved_far_from_the_ledger() {
+    let case = Case::new();
+    fill(&case.ledger(), 3);
+    common::cosign(&case.ledger(), &case.witness, TIME).unwrap();
+    fill(&case.ledger(), 597);
+    fill(&case.ledger(), 1);
+    for (id, size) in [(1, 3), (3, 3), (4, 600), (256, 600), (257, 600), (600, 600), (601, 601)] {
+        let proof = prove(&case.ledger(), id).unwrap();
+        assert_eq!((proof.row.id.unsigned_abs(), proof.size), (id, size));
+        for text in [proof.proof.clone(), serde_json::to_string(&proof).unwrap()] {
+            let Some((holds, words)) = case.holds(&text, None) else { return };
+            assert!(holds && words.contains(&format!("row: {id}|")), "{words}");
+            assert_eq!(words.contains("cosigned"), size == 3, "{words}");
+        }
+    }
+    let proof = prove(&case.ledger(), 300).unwrap().proof;
+    let other = prove(&case.ledger(), 301).unwrap().proof;
+    let lines: Vec<&str> = proof.lines().collect();
+    let replaced = |at: usize, with: &str| {
+        let mut lines = lines.clone();
+        lines[at] = with;
+        lines.join("\n") + "\n"
+    };
+    let damaged = [
+        ("another row", replaced(1, other.lines().nth(1).unwrap())),
+        ("another index", replaced(2, "index 300")),
+        ("another hash", replaced(3, lines[4])),
+        ("a hash less", replaced(3, "").replacen("\n\n", "\n", 1)),
+        ("another size", proof.replace("\n600\n", "\n601\n")),
+        ("another log", proof.replacen("os.moda/ledger/v1/", "os.moda/ledger/v1/0", 2)),
+        ("no signature", proof.replace('\u{2014}', "-")),
+        ("nothing", String::new()),
+    ];
+    for (what, text) in damaged {
+        assert_ne!(text, proof, "{what}");
+        let (holds, words) = case.holds(&text, None).unwrap();
+        assert!(!holds && words.starts_with("NOT PROVED"), "{what}: {words}");
+    }
+    assert!(matches!(prove(&case.ledger(), 0), Err(LedgerError::Missing(0))));
+    assert!(matches!(prove(&case.ledger(), 602), Err(LedgerError::Unsigned(602))));
+}
+
+#[test]
+fn growth_is_proved_from_any_checkpoint_that_was_kept() {
+    let case = Case::new();
+    let mut kept = Vec::new();
+    for events in [1, 2, 5, 248, 44, 300, 1] {
+        fill(&case.ledger(), events);
+        let notes = fs::read_to_string(case.ledger().join("checkpoints")).unwrap();
+        kept.push(
+            notes
+                .trim_end()
+                .rsplit("\n\n")
+                .take(2)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join("\n\n")
+                + "\n",
+        );
+    }
+    for old in &kept {
+        let proof = prove_since(&case.ledger(), old).unwrap();
+        let seen = case.file("kept", old);
+        let Some((holds, words)) = case.holds(&proof.proof, Some(&seen)) else { return };
+        assert!(holds && words.contains("601 rows"), "{words}");
+        let other = if old == &kept[3] { &kept[2] } else { &kept[3] };
+        let (holds, _) = case.holds(&proof.proof, Some(&case.file("kept", other))).unwrap();
+        assert!(!holds, "it is about another checkpoint");
+        if let Some(hash) = proof.hashes.first() {
+            let mut damaged = hash.clone().into_bytes();
+            damaged[5] ^= 1;
+            let text = proof.proof.replace(hash, &String::from_utf8(damaged).unwrap());
+            let (holds, words) = case.holds(&text, Some(&case.file("kept", old))).unwrap();
+            assert!(!holds, "{words}");
+        }
+    }
+    assert!(matches!(prove_since(&case.ledger(), "no checkpoint"), Err(LedgerError::NoCheckpoint)));
+    let of_another = kept[0].replace("os.moda/ledger/v1", "os.moda/ledger/v1/other");
+    assert!(matches!(prove_since(&case.ledger(), &of_another), Err(LedgerError::NoCheckpoint)));
+}
+
+#[test]
+fn what_was_changed_gets_no_proof() {
+    let case = Case::new();
+    fill(&case.ledger(), 600);
+    let db = Connection::open(database_file(&case.ledger())).unwrap();
+    db.execute_batch("DROP TRIGGER events_never_change; UPDATE events SET payload = '{}' WHERE id = 7;").unwrap();
+    assert!(matches!(prove(&case.ledger(), 7), Err(LedgerError::Contradiction(600))));
+    assert!(prove(&case.ledger(), 8).is_ok(), "the other rows are still those that were signed");
+    db.execute_batch("UPDATE events SET hash = prev_hash WHERE id = 7;").unwrap();
+    assert!(matches!(prove(&case.ledger(), 8), Err(LedgerError::Contradiction(600))));
+}
+
+#[test]
+fn the_file_of_the_tree_counts_for_nothing_when_it_is_wrong() {
+    let case = Case::new();
+    fill(&case.ledger(), 600);
+    let tree = case.ledger().join("tree");
+    let right = fs::read(&tree).unwrap();
+    assert_eq!(right.len(), 64);
+    for wrong in [vec![], vec![0; 64], right[..40].to_vec(), [&right[..], &[1; 320]].concat()] {
+        fs::write(&tree, &wrong).unwrap();
+        assert!(prove(&case.ledger(), 300).is_ok());
+        fill(&case.ledger(), 1);
+        assert!(verify(&case.ledger(), None).unwrap().is_whole(), "a wrong tree was signed");
+    }
+    fs::remove_file(&tree).unwrap();
+    fill(&case.ledger(), 300);
+    assert!(verify(&case.ledger(), None).unwrap().is_whole());
+    assert_eq!(fs::read(&tree).unwrap()[..64], right);
+}
+
+#[test]
+fn a_witness_cosigns_what_grows_and_nothing_else() {
+    let case = Case::new();
+    let (ledger, witness) = (case.ledger(), &case.witness);
+    fill(&ledger, 5);
+    let first = to_cosign(&ledger, &witness.public(), 0).unwrap().unwrap();
+    let submit = |old, hashes: &[String], checkpoint: &str| witness.add_checkpoint(old, hashes, checkpoint, TIME);
+    assert!(matches!(submit(0, &[], &first.checkpoint), Err(Refusal::UnknownLog(_))));
+    common::cosign(&ledger, witness, TIME).unwrap();
+    assert!(submit(5, &[], &first.checkpoint).is_ok(), "the same again gets a new signature");
+    assert!(matches!(submit(0, &[], &first.checkpoint), Err(Refusal::OtherSize { known: 5, .. })));
+    assert!(matches!(submit(9, &[], &first.checkpoint), Err(Refusal::Malformed(_))));
+    assert!(matches!(submit(5, &[], "nonsense"), Err(Refusal::Malformed(_))));
+    let forged = first.checkpoint.replace("\n5\n", "\n6\n");
+    assert!(matches!(submit(5, &[], &forged), Err(Refusal::Unsigned(_))));
+
+    fill(&ledger, 7);
+    let next = to_cosign(&ledger, &witness.public(), 5).unwrap().unwrap();
+    assert!(matches!(submit(5, &[], &next.checkpoint), Err(Refusal::Inconsistent { known: 5, size: 12 })));
+    let long = vec![next.hashes[0].clone(); 64];
+    assert!(matches!(submit(5, &long, &next.checkpoint), Err(Refusal::Malformed(_))));
+    common::cosign(&ledger, witness, TIME).unwrap();
+    assert!(matches!(submit(12, &[], &first.checkpoint), Err(Refusal::Malformed(_))), "an older one is refused");
+    assert!(to_cosign(&ledger, &witness.public(), 12).unwrap().is_none());
+    assert!(matches!(to_cosign(&ledger, &witness.public(), 13), Err(LedgerError::Missing(13))));
+
+    // It remembers when it comes back, and the first key of a log stays.
+    let again = Witness::open(&case.dir.path().join("witness")).unwrap();
+    assert_eq!(again.public(), witness.public());
+    let logs = again.logs().unwrap();
+    assert_eq!((logs.len(), logs[0].size, logs[0].key.as_str()), (1, 12, &*log_key(&ledger).unwrap().to_string()));
+    let other = case.dir.path().join("other");
+    fill(&other, 1);
+    let key = log_key(&other).unwrap();
+    assert!(matches!(again.add_log("nonsense"), Err(Refusal::Malformed(_))));
+    assert!(again.add_log(&key.to_string()).is_ok());
+    fs::copy(ledger.join("checkpoint.pub"), other.join("checkpoint.pub")).unwrap();
+    fs::remove_file(other.join("checkpoint.key")).unwrap();
+    fill(&other, 1);
+    let replaced = log_key(&other).unwrap();
+    assert_eq!(replaced.name(), log_key(&ledger).unwrap().name());
+    assert!(matches!(again.add_log(&replaced.to_string()), Err(Refusal::OtherKey(_))));
+    let report = verify(&ledger, None).unwrap();
+    assert_eq!((report.is_whole(), report.cosigned_until), (true, Some(12)), "{report:?}");
+}
+
+#[test]
+fn a_witness_that_has_forgotten_says_so() {
+    let case = Case::new();
+    fill(&case.ledger(), 5);
+    common::cosign(&case.ledger(), &case.witness, TIME).unwrap();
+    let logs = case.dir.path().join("witness/logs");
+    let last = fs::read_dir(logs).unwrap().next().unwrap().unwrap().path().join("last");
+    fs::write(&last, "").unwrap();
+    fill(&case.ledger(), 5);
+    assert!(matches!(common::cosign(&case.ledger(), &case.witness, TIME), Err(Refusal::State(_))));
+}
+
+#[test]
+fn one_witness_is_known_until_an_operator_says_otherwise() {
+    let case = Case::new();
+    fill(&case.ledger(), 1);
+    let other = Witness::open(&case.dir.path().join("other")).unwrap();
+    assert!(trust_witness(&case.ledger(), &case.witness.public().to_string()).unwrap());
+    assert!(!trust_witness(&case.ledger(), &case.witness.public().to_string()).unwrap());
+    assert!(trust_witness(&case.ledger(), &other.public().to_string()).is_err());
+    assert!(trust_witness(&case.ledger(), &log_key(&case.ledger()).unwrap().to_string()).is_err());
+    let request = to_cosign(&case.ledger(), &case.witness.public(), 0).unwrap().unwrap();
+    other.add_log(&log_key(&case.ledger()).unwrap().to_string()).unwrap();
+    let line = other.add_checkpoint(0, &[], &request.checkpoint, TIME).unwrap();
+    let keep = |line: &str, key: &PublicKey| keep_cosignature(&case.ledger(), &request.checkpoint, line, key);
+    assert!(keep(&line, &case.witness.public()).is_err());
+    assert!(keep("nonsense", &other.public()).is_err());
+    assert!(keep(&line, &other.public()).is_ok());
+}

@@ -1,0 +1,167 @@
+//! `cargo xtask soak`: the tests that take hours. Its results are the table of `docs/reliability.md`.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use machine_suites::{
+    Host,
+    crash::{self, Action, Place},
+};
+
+use crate::{
+    install,
+    machine::{self, Release},
+    page,
+};
+
+/// Run the tests that take hours.
+#[derive(Debug, Args)]
+pub struct Soak {
+    /// Only parts whose name contains this: matrix, cuts, ledger.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Passages of each place that are tried, spread over the story. Default: all.
+    #[arg(long, default_value_t = u32::MAX)]
+    passages: u32,
+    /// How often the machine is cut off.
+    #[arg(long, default_value_t = 200)]
+    cuts: u32,
+    /// Seeds of each way to tamper with the ledger.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u32,
+    /// The Debian release of the machine.
+    #[arg(long, value_enum, default_value_t = Release::Bookworm)]
+    release: Release,
+    /// Write the table into docs/reliability.md, too.
+    #[arg(long)]
+    write: bool,
+}
+
+/// What came of a kind of test.
+struct Row {
+    case: String,
+    tries: u32,
+    failures: Vec<String>,
+    took: Duration,
+}
+
+impl Row {
+    fn new(case: impl Into<String>) -> Self {
+        Self { case: case.into(), tries: 0, failures: Vec::new(), took: Duration::ZERO }
+    }
+
+    fn take(&mut self, began: Instant, result: Result<()>) {
+        self.tries += 1;
+        self.took += began.elapsed();
+        if let Err(error) = result {
+            eprintln!("FAILED: {}: {error:#}", self.case);
+            self.failures.push(format!("{error:#}"));
+        }
+    }
+}
+
+impl Soak {
+    /// Runs it.
+    pub fn run(&self) -> Result<()> {
+        let wants = |part: &str| part.contains(&self.only);
+        let mut rows = Vec::new();
+        if wants("ledger") {
+            rows.push(self.ledger());
+        }
+        if wants("matrix") || wants("cuts") {
+            let machine = machine::up("soak", self.release, false)?;
+            install::install(machine.as_ref(), false)?;
+            let host = Host { machine: machine.as_ref() };
+            if wants("matrix") {
+                rows.extend(self.matrix(host)?);
+            }
+            if wants("cuts") {
+                rows.push(self.cuts(host));
+            }
+            machine.down()?;
+        }
+        let table = table(&rows);
+        println!("{table}");
+        if self.write {
+            page::write_part("reliability.md", "results", &table)?;
+        }
+        let failed = rows.iter().map(|row| row.failures.len()).sum::<usize>();
+        if failed > 0 { bail!("{failed} tries failed") } else { Ok(()) }
+    }
+
+    /// Every passage of every place, killed; and every error of the disk where it may fail.
+    fn matrix(&self, host: Host<'_>) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for (place, times) in crash::explore(host)? {
+            rows.push(self.place(host, &place, times, &[Action::Kill]));
+            if place.may_fail() {
+                rows.push(self.place(host, &place, times, &Action::ERRORS));
+            }
+        }
+        Ok(rows)
+    }
+
+    fn place(&self, host: Host<'_>, place: &Place, times: u32, actions: &[Action]) -> Row {
+        let names: Vec<&str> = actions.iter().map(|action| action.name()).collect();
+        let mut row = Row::new(format!("{} at `{place}`", names.join(", ")));
+        let tries = times.min(self.passages);
+        for n in 0..tries {
+            let ordinal = 1 + n * times / tries;
+            for action in actions {
+                let began = Instant::now();
+                match crash::attempt(host, place, ordinal, *action) {
+                    // The story is never quite the same.
+                    Ok(false) => eprintln!("not passed so often: `{place}` number {ordinal}"),
+                    other => row.take(began, other.map(drop)),
+                }
+            }
+        }
+        eprintln!("{} tries, {} failed: {}", row.tries, row.failures.len(), row.case);
+        row
+    }
+
+    fn cuts(&self, host: Host<'_>) -> Row {
+        let mut row = Row::new("the machine cut off at a random instant");
+        for n in 0..self.cuts {
+            let mut chance = [0; 4];
+            if let Err(error) = getrandom::fill(&mut chance) {
+                row.take(Instant::now(), Err(anyhow::anyhow!("{error}")));
+                continue;
+            }
+            let after = crash::SPAN.mul_f64(f64::from(u32::from_le_bytes(chance)) / f64::from(u32::MAX));
+            let began = Instant::now();
+            row.take(began, crash::cut(host, after));
+            eprintln!("cut {} of {}: {} failed", n + 1, self.cuts, row.failures.len());
+        }
+        row
+    }
+
+    fn ledger(&self) -> Row {
+        let mut row = Row::new(format!("the ledger's tests with {} seeds, and as many kills", self.seeds));
+        let began = Instant::now();
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .current_dir(crate::root())
+            .args(["test", "--quiet", "--locked", "--release", "-p", "osmoda-ledger"])
+            .env("OSMODA_SEEDS", self.seeds.to_string())
+            .status()
+            .context("cargo cannot be run");
+        let passed = status.and_then(|s| if s.success() { Ok(()) } else { bail!("a test of the ledger failed") });
+        row.take(began, passed);
+        row
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut out = String::from("| case | tries | failed | a try takes |\n|---|---:|---:|---:|\n");
+    for row in rows {
+        let each = row.took.as_secs_f64() / f64::from(row.tries.max(1));
+        out += &format!("| {} | {} | {} | {each:.1} s |\n", row.case, row.tries, row.failures.len());
+    }
+    let tries: u32 = rows.iter().map(|row| row.tries).sum();
+    let failed: usize = rows.iter().map(|row| row.failures.len()).sum();
+    out + &format!("| all | {tries} | {failed} | |\n")
+}
