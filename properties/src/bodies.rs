@@ -48,13 +48,15 @@ pub fn check(bytes: &[u8]) {
     });
 }
 
-/// A request that is taken is written, read and the same; with one more field it is refused.
+/// A request that is taken is written, read and the same; with one more field it is refused, but for calls of hooks, whose
+/// callers send what they send.
 fn means_one_thing(operation: &Operation, request: &Value) {
     let read = |value: &Value| (operation.request)(&[], &[], value.to_string().as_bytes());
     assert_eq!(read(request).as_ref(), Some(request), "{}: it does not come back", operation.name);
     let mut more: Map<String, Value> = request.as_object().cloned().expect("a request is an object");
     more.insert("noSuchField".to_owned(), Value::Null);
-    assert_eq!(read(&Value::Object(more)), None, "{}: an unknown field is taken", operation.name);
+    let expected = (operation.name == "routine.hook").then(|| request.clone());
+    assert_eq!(read(&Value::Object(more)), expected, "{}: an unknown field", operation.name);
 }
 
 /// The description that callers read is no other than what the daemon does.

@@ -67,6 +67,9 @@ impl Row {
 impl Soak {
     /// Runs it.
     pub fn run(&self) -> Result<()> {
+        if self.write && !self.only.is_empty() {
+            bail!("the table has all parts: --write goes without --only");
+        }
         let wants = |part: &str| part.contains(&self.only);
         let mut rows = Vec::new();
         if wants("ledger") {
@@ -83,6 +86,9 @@ impl Soak {
                 rows.push(self.cuts(host));
             }
             machine.down()?;
+        }
+        if rows.is_empty() {
+            bail!("no part has `{}` in its name", self.only);
         }
         let table = table(&rows);
         println!("{table}");

@@ -1,7 +1,7 @@
 //! Places around every durable step and every effect, where the crash matrix (`vm-tests/machine/src/crash`) kills a
 //! program, or lets what it is about to do fail. In a build without the feature `on` they are empty.
 //!
-//! In a build with it, and while `/run/osmoda-failpoints` is there, each place that is passed is noted in `log` there, as
+//! In a build with it, and while `/run/osmoda/failpoints` is there, each place that is passed is noted in `log` there, as
 //! `PROGRAM before|after POINT DETAIL`, and `arm` may hold one line, `PROGRAM before|after POINT ORDINAL ACTION`: at the
 //! place with that ordinal, counted from 1 over all processes, the action is taken, once: `kill`, or, before what may
 //! fail, the name of an error: `ENOSPC`, `EIO`, `EROFS`.
@@ -52,7 +52,7 @@ mod armed {
         process::{Signal, getpid, kill_process},
     };
 
-    const FOLDER: &str = "/run/osmoda-failpoints";
+    const FOLDER: &str = "/run/osmoda/failpoints";
 
     pub fn pass(side: &str, point: &str, detail: &dyn Display) -> io::Result<()> {
         let folder = Path::new(FOLDER);

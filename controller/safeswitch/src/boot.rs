@@ -1,12 +1,8 @@
 //! After a boot: what a reboot or a power cut cut off is closed, and the committed generation is the active one.
 
-use osmoda_ledger::Ledger;
 use osmoda_schemas::switch::SwitchState;
 
-use crate::{
-    Machine, SwitchError,
-    conclude::{judge, record_outcome},
-};
+use crate::{Machine, SwitchError, conclude::write_down};
 
 /// Closes the records of switches that the machine went down in, and points `/run/osmoda/generation` to the committed
 /// generation. systemd's generator has linked its units already. Does nothing to a switch of this boot.
@@ -26,10 +22,6 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
     let open = journal.in_flight().map_err(SwitchError::io("the records of switches"))?;
     let mut ledger = None;
     for mut record in open.into_iter().filter(|record| record.boot != this_boot) {
-        let ledger = match &ledger {
-            Some(ledger) => ledger,
-            None => ledger.insert(Ledger::open(&machine.ledger_folder())?),
-        };
         let is_committed = committed.as_ref().is_some_and(|c| c.path.as_str() == record.target)
             && record.state == SwitchState::Probation;
         record.probation_until = None;
@@ -41,13 +33,15 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
             record.enter(SwitchState::RolledBack);
         }
         // What was touched may be what brought the machine down: somebody has to say yes before it is tried again.
-        judge(machine, &record)?;
-        if let Err(error) = record_outcome(machine, ledger, &record, "boot").await {
-            tracing::error!(switch = record.id, "how it ended could not be recorded: {error}");
+        if let Err(error) = write_down(machine, &mut ledger, &record, "boot").await {
+            tracing::error!(switch = record.id, "how it ended cannot be written down yet: {error}");
+            // A full disk keeps nothing of osModa down: agentd sees to it that a runner goes on with this.
+            record.boot.clone_from(&this_boot);
+            journal.keep(&record).map_err(SwitchError::io("the record of the switch in /run"))?;
+            continue;
         }
-        journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
-        machine.unpin_ended(&journal).map_err(SwitchError::io("a root"))?;
         journal.tidy(&record.id);
     }
+    machine.unpin_ended(&journal).map_err(SwitchError::io("a root"))?;
     Ok(())
 }

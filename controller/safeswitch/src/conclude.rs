@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use osmoda_ledger::{Event, Ledger, Query, Reader};
+use osmoda_ledger::{Event, Ledger, Query, Reader, Row};
 use osmoda_schemas::switch::{SwitchPurpose, SwitchRecord, SwitchState};
 use serde_json::json;
 
@@ -10,8 +10,10 @@ use crate::{Machine, QuarantineEntry, Runner, SwitchError};
 
 /// Time between two attempts to write.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Events of a kind among which that of the switch is, if it was recorded.
-const LATEST: usize = 20;
+/// Events among which those of a switch that was cut off are.
+const LATEST: usize = 2000;
+/// Kinds of events of which a switch has one.
+const OUTCOMES: [&str; 4] = ["switch.committed", "switch.rolled-back", "switch.failed", "switch.refused"];
 
 impl Runner {
     /// Enters a final state, and returns when whatever others have to know of it is durable. The machine is as the
@@ -37,11 +39,22 @@ impl Runner {
         Ok(state)
     }
 
-    async fn write_down(&self) -> Result<(), SwitchError> {
-        judge(&self.machine, &self.record)?;
-        record_outcome(&self.machine, &self.ledger, &self.record, &self.record.actor).await?;
-        self.journal.write(&self.record).map_err(SwitchError::io("the record of the switch"))
+    async fn write_down(&mut self) -> Result<(), SwitchError> {
+        let actor = self.record.actor.clone();
+        write_down(&self.machine, &mut self.ledger, &self.record, &actor).await
     }
+}
+
+/// What has to be durable of a switch that is over: the judgement, the event, and, last, the record. May be done again.
+pub(crate) async fn write_down(
+    machine: &Machine,
+    ledger: &mut Option<Ledger>,
+    record: &SwitchRecord,
+    actor: &str,
+) -> Result<(), SwitchError> {
+    judge(machine, record)?;
+    record_once(machine, ledger, &OUTCOMES, outcome(record, actor)).await?;
+    machine.journal().write(record).map_err(SwitchError::io("the record of the switch"))
 }
 
 /// Quarantines what failed or was left on purpose, and lets go of what proved good.
@@ -70,13 +83,8 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
     written.and(freed).map_err(SwitchError::io("the quarantine"))
 }
 
-/// Appends the event that tells how a switch ended, unless it is there.
-pub(crate) async fn record_outcome(
-    machine: &Machine,
-    ledger: &Ledger,
-    record: &SwitchRecord,
-    actor: &str,
-) -> Result<(), SwitchError> {
+/// The event that tells how a switch ended.
+fn outcome(record: &SwitchRecord, actor: &str) -> Event {
     let reason = record.failure.as_deref().unwrap_or_default();
     let (kind, payload) = match record.state {
         SwitchState::Committed => {
@@ -92,10 +100,28 @@ pub(crate) async fn record_outcome(
             (kind, json!({ "switch": record.id, "reason": reason, "generation": record.base }))
         }
     };
-    let query = Query { kind: Some(kind.to_owned()), limit: LATEST, newest_first: true, ..Query::default() };
-    let known = Reader::open(&machine.ledger_folder())?.rows(&query)?;
-    if !known.iter().any(|row| row.payload["switch"] == record.id.as_str()) {
-        ledger.append(Event::new(kind, actor.to_owned(), payload)).await?;
+    Event::new(kind, actor.to_owned(), payload)
+}
+
+/// Appends an event of a switch, unless one of these kinds is there for it: who is killed after it does not say it again.
+pub(crate) async fn record_once(
+    machine: &Machine,
+    ledger: &mut Option<Ledger>,
+    kinds: &[&str],
+    event: Event,
+) -> Result<(), SwitchError> {
+    let query = Query { limit: LATEST, newest_first: true, ..Query::default() };
+    let folder = machine.ledger_folder();
+    // What cannot be read keeps nobody from telling: once too often is better than never.
+    let known = Reader::open(&folder).and_then(|reader| reader.rows(&query)).unwrap_or_default();
+    let said = |row: &Row| kinds.contains(&row.kind.as_str()) && row.payload["switch"] == event.payload["switch"];
+    if !known.iter().any(said) {
+        let ledger = match ledger {
+            Some(ledger) => ledger,
+            // Not before it is needed: on a full disk it may not be had, and the way back does not depend on it.
+            None => ledger.insert(Ledger::open(&folder)?),
+        };
+        ledger.append(event).await?;
     }
     Ok(())
 }

@@ -95,12 +95,13 @@ impl Journal {
         Ok(ids.into_iter().filter_map(read).take(limit).collect())
     }
 
-    /// Records that are not final: of the latest few, for there is at most one, and no other is begun before it ends.
+    /// Records that are not final, or wait for room on the disk: of the latest few, for there is at most one, and no other is begun before it ends.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn in_flight(&self) -> io::Result<Vec<SwitchRecord>> {
-        Ok(self.list(LATEST)?.into_iter().filter(|r| !r.state.is_final()).collect())
+        let is_open = |record: &SwitchRecord| !record.state.is_final() || self.is_kept(&record.id);
+        Ok(self.list(LATEST)?.into_iter().filter(is_open).collect())
     }
 
     /// The id of the switch that was started last.
@@ -127,18 +128,20 @@ impl Journal {
     /// # Errors
     /// When it cannot be written.
     pub fn request(&self, id: &str, decision: &str) -> io::Result<()> {
-        durable::write(&self.folder.join(format!("{id}.request")), decision.as_bytes())
+        // It is of no use after a reboot, and has to be heard on a full disk.
+        fs::create_dir_all(&self.volatile)?;
+        durable::write(&self.volatile.join(format!("{id}.request")), decision.as_bytes())
     }
 
     /// What the runner of a switch was asked.
     #[must_use]
     pub fn requested(&self, id: &str) -> Option<String> {
-        fs::read_to_string(self.folder.join(format!("{id}.request"))).ok()
+        fs::read_to_string(self.volatile.join(format!("{id}.request"))).ok()
     }
 
     /// Forgets requests of a finished switch, and the oldest records.
     pub fn tidy(&self, id: &str) {
-        let _ = fs::remove_file(self.folder.join(format!("{id}.request")));
+        let _ = fs::remove_file(self.volatile.join(format!("{id}.request")));
         if let Ok(mut ids) = self.ids() {
             ids.sort_unstable();
             for old in ids.iter().take(ids.len().saturating_sub(KEEP)) {

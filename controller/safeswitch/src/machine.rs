@@ -3,7 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use osmoda_generation::{NixStore, Profile, Roots, StoreError, durable, read_store_link, store_path::StorePath};
-use osmoda_ledger::{Event, Ledger, LedgerError};
+use osmoda_ledger::LedgerError;
 use osmoda_systemd::SystemdError;
 use uuid::Uuid;
 
@@ -119,7 +119,11 @@ impl Machine {
     pub(crate) fn unpin_ended(&self, journal: &Journal) -> io::Result<()> {
         for (name, _) in self.roots.list()? {
             let id = ["-base", "-target"].iter().find_map(|end| name.strip_prefix("switch-")?.strip_suffix(end));
-            if id.is_some_and(|id| !journal.read(id).is_ok_and(|record| !record.state.is_final())) {
+            let is_over = |id: &str| match journal.read(id) {
+                Ok(record) => record.state.is_final(),
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            if id.is_some_and(is_over) {
                 self.roots.unpin(&name)?;
             }
         }
@@ -163,13 +167,6 @@ impl Machine {
     #[must_use]
     pub fn program(&self, name: &str) -> String {
         self.programs.join(name).display().to_string()
-    }
-}
-
-/// Appends an event about a switch. A ledger that cannot be written does not stop a rollback: that is said in the log.
-pub(crate) async fn note(ledger: &Ledger, kind: &'static str, actor: &str, payload: serde_json::Value) {
-    if let Err(error) = ledger.append(Event::new(kind, actor.to_owned(), payload)).await {
-        tracing::error!(kind, "the event could not be recorded: {error}");
     }
 }
 

@@ -74,7 +74,7 @@ impl Quarantine {
     /// # Errors
     /// When it cannot be written.
     pub fn remove(&self, path: &str) -> io::Result<()> {
-        let mut all = self.list()?;
+        let mut all = self.list().unwrap_or_default();
         let before = all.len();
         all.retain(|e| e.path != path);
         if all.len() == before { Ok(()) } else { self.write(&all) }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use osmoda_generation::store_path::StorePath;
+use osmoda_ledger::Event;
 use osmoda_schemas::switch::SwitchState;
 use serde_json::json;
 
 use crate::{
     Machine, Prober, Runner, SwitchError,
-    conclude::judge,
-    machine::note,
+    conclude::{judge, record_once},
     runner::{changed_gates, longest_first_look},
     start::runner_unit,
 };
@@ -32,15 +32,16 @@ impl Runner {
         if !self.record.touched() {
             return self.conclude(SwitchState::RolledBack).await;
         }
-        if self.record.state != SwitchState::RollingBack {
-            let payload = json!({ "switch": id, "reason": reason, "from": self.record.target, "to": self.record.base });
-            note(&self.ledger, "switch.rolling-back", &self.record.actor, payload).await;
-        }
         self.enter(SwitchState::RollingBack);
         // Before the way back, which may be interrupted: the generation is not tried again, whatever comes of it.
         if let Err(error) = judge(&self.machine, &self.record).and_then(|()| self.save()) {
             // The way back does not depend on being able to write about it.
             tracing::error!("{error}");
+        }
+        let payload = json!({ "switch": id, "reason": reason, "from": self.record.target, "to": self.record.base });
+        let intent = Event::new("switch.rolling-back", self.record.actor.clone(), payload);
+        if let Err(error) = record_once(&self.machine, &mut self.ledger, &["switch.rolling-back"], intent).await {
+            tracing::error!("the rollback cannot be recorded: {error}");
         }
         let problems = match self.way_back().await {
             Ok(problems) => problems,

@@ -5,7 +5,7 @@ use std::time::Duration as StdDuration;
 use jiff::SignedDuration;
 use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
 use osmoda_ipc::Client;
-use osmoda_ledger::Ledger;
+use osmoda_ledger::{Event, Ledger};
 use osmoda_schemas::{
     operation::Nothing,
     ops::common::GetHealth,
@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     Journal, Machine, Prober, SwitchError,
+    conclude::record_once,
     gates::{Verdict, ask_all, unanswered},
     start::deadman_name,
 };
@@ -38,7 +39,8 @@ const COME_BACK: StdDuration = StdDuration::from_secs(20);
 pub struct Runner {
     pub(crate) machine: Machine,
     pub(crate) manager: Manager,
-    pub(crate) ledger: Ledger,
+    /// Open from the first event on.
+    pub(crate) ledger: Option<Ledger>,
     pub(crate) journal: Journal,
     pub(crate) record: SwitchRecord,
 }
@@ -53,13 +55,12 @@ impl Runner {
     /// Takes up a switch where its record stands.
     ///
     /// # Errors
-    /// When the record or the ledger cannot be opened, or systemd not reached.
+    /// When the record cannot be read, or systemd not reached.
     pub async fn open(machine: Machine, id: &str) -> Result<Self, SwitchError> {
         let journal = machine.journal();
         let record = journal.read(id).map_err(SwitchError::io(format!("the record of switch {id}")))?;
-        let ledger = Ledger::open(&machine.ledger_folder())?;
         let manager = Manager::connect().await?;
-        Ok(Self { machine, manager, ledger, journal, record })
+        Ok(Self { machine, manager, ledger: None, journal, record })
     }
 
     /// Runs to a final state, which is returned.
@@ -143,7 +144,8 @@ impl Runner {
             "plan": self.record.plan, "base": self.record.base, "target": self.record.target,
             "ttl": self.record.ttl,
         });
-        self.ledger.append(osmoda_ledger::Event::new("switch.activating", self.record.actor.clone(), payload)).await?;
+        let intent = Event::new("switch.activating", self.record.actor.clone(), payload);
+        record_once(&self.machine, &mut self.ledger, &["switch.activating"], intent).await?;
         let mut record = self.record.clone();
         record.enter(SwitchState::Activating);
         // Not on a full disk.
@@ -334,6 +336,8 @@ impl Runner {
     /// The profile's link is the commit; the record follows it. Gives the number of the generation.
     fn commit(&self) -> Result<u64, SwitchError> {
         let target = self.target()?;
+        // Whoever finds the profile moved has to find this state, too, also after a power cut: no commit on a full disk.
+        self.journal.write(&self.record).map_err(SwitchError::io("the record of the switch"))?;
         let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
         // A power cut after the commit has to find the files of the generation, and not only their names.
         let store = std::fs::File::open("/nix/store").map_err(SwitchError::io("the Nix store"))?;

@@ -8,7 +8,7 @@ use osmoda_schemas::{
     quantity::Duration,
     switch::{SwitchPurpose, SwitchRecord, SwitchState, Transition},
 };
-use osmoda_systemd::{Manager, transient::TransientService};
+use osmoda_systemd::{Manager, SystemdError, transient::TransientService};
 use uuid::{Builder, Uuid};
 
 use crate::{Machine, SwitchError, short_id};
@@ -96,7 +96,9 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
     };
     journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;
     drop(lock);
-    if let Err(error) = manager.start_transient(&runner_unit(&id), &runner(machine, &id)).await {
+    let started = manager.start_transient(&runner_unit(&id), &runner(machine, &id)).await;
+    // Where systemd may have taken it and could not say so, the runner or `resume` goes on with the record.
+    if let Err(error @ SystemdError::Refused { .. }) = started {
         record.failure = Some(format!("its runner could not be started: {error}"));
         record.enter(SwitchState::RolledBack);
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;

@@ -129,6 +129,8 @@ impl TransientService {
         if let Some(pause) = self.restart_after {
             p.push(("Restart", Variant::new("on-failure")));
             p.push(("RestartUSec", usec(pause)));
+            // Again and again, as long as it fails.
+            p.push(("StartLimitIntervalUSec", usec(Duration::ZERO)));
         }
         if let Some(most) = self.runtime_max {
             p.push(("RuntimeMaxUSec", usec(most)));

@@ -13,8 +13,8 @@ use osmoda_schemas::{
     ops::{
         common::{Accepted, Id},
         routines::{
-            AddRoutine, HistoryRequest, HookRoutine, ListRoutines, ListRuns, RemoveRoutine, RoutineList, RoutineView,
-            Run, RunList, TriggerRoutine, Triggered,
+            AddRoutine, HistoryRequest, Hook, HookRoutine, ListRoutines, ListRuns, RemoveRoutine, RoutineList,
+            RoutineView, Run, RunList, TriggerRoutine, Triggered,
         },
         watch::AddRequest,
     },
@@ -75,8 +75,8 @@ async fn triggered(shared: &Shared, name: &Name, why: &str) -> Result<Triggered,
     unit.map(|unit| Triggered { unit }).map_err(|e| Problem::new(503, "systemd-unavailable", e.to_string()))
 }
 
-async fn hook(shared: Shared, call: Call, request: Id) -> Result<Triggered, Problem> {
-    let slice = find(&shared, &request)?;
+async fn hook(shared: Shared, call: Call, request: Hook) -> Result<Triggered, Problem> {
+    let slice = find(&shared, &Id { id: request.id })?;
     check_caller(&shared, call.peer, &slice.name)?;
     let Trigger::Webhook(trigger) = &slice.spec.trigger else {
         let problem = Problem::new(409, "no-webhook", format!("{} is not triggered by calls", slice.name));

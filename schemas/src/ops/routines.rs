@@ -13,6 +13,13 @@ use crate::{
     operation::{Nothing, operations},
 };
 
+/// The call of a hook. Whoever calls sends what it sends: other fields are not looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hook {
+    /// The routine's name.
+    pub id: String,
+}
+
 /// How a routine is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -86,7 +93,7 @@ operations! {
     /// Run a routine now.
     TriggerRoutine = "routine.trigger" POST "/routine/trigger/{id}" Change Authors (Id) -> <Triggered>;
     /// Run a routine that has a webhook trigger.
-    HookRoutine = "routine.hook" POST "/routine/hook/{id}" Change Authors (Id) -> <Triggered>;
+    HookRoutine = "routine.hook" POST "/routine/hook/{id}" Change Authors (Hook) -> <Triggered>;
     /// Runs of the past.
     ListRuns = "routine.history" GET "/routine/history" Read Authors (HistoryRequest) -> <RunList>;
 }

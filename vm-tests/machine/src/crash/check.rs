@@ -10,24 +10,32 @@ use crate::{Host, wait};
 /// Switches whose events are not one outcome, and at most one intent.
 const UNTOLD: &str = "SELECT json_extract(payload, '$.switch'), sum(type = 'switch.activating'), \
     sum(type IN ('switch.committed', 'switch.rolled-back', 'switch.failed', 'switch.refused')) AS outcomes \
-    FROM events WHERE type LIKE 'switch.%' GROUP BY 1 HAVING outcomes <> 1 OR sum(type = 'switch.activating') > 1";
+    FROM events WHERE type LIKE 'switch.%' GROUP BY 1 HAVING outcomes <> 1 \
+    OR sum(type = 'switch.activating') > 1 OR sum(type = 'switch.rolling-back') > 1";
 
-/// The next change is as any other; then the committed generation is active and the boot default, its units run and no
-/// others of ours do, nothing is left over, every switch has ended and is told of once, and the ledger is whole.
+/// The committed generation is active and the boot default, its units run and no others of ours do, nothing is left over,
+/// every switch has ended and is told of once, and the ledger is whole; the next change is as any other, and after it all of
+/// that holds again.
 ///
 /// # Errors
 /// What does not hold.
 pub fn check(host: Host<'_>) -> Result<()> {
     wait("agentd", Duration::from_secs(60), || Ok(host.osmoda(&["status"])?.0 == 0))?;
-    host.settle()?;
+    // Roots that could not be let go of are seen to by the next switch.
+    look(host, "")?;
     change(host)?;
+    look(host, "ls /nix/var/nix/gcroots/osmoda | grep '^switch-' || true")
+}
+
+fn look(host: Host<'_>, roots: &str) -> Result<()> {
+    host.settle()?;
     let committed = host.run(&["/usr/bin/readlink", "-f", "/nix/var/nix/profiles/osmoda"])?;
     ensure!(active(host)? == committed.trim(), "{} is active, {committed} is committed", active(host)?);
     units(host)?;
     // The runner tidies up after it has told how it ended.
     let mut left = String::new();
     let looked = wait("tidiness", Duration::from_secs(20), || {
-        left = leftovers(host)?;
+        left = leftovers(host, roots)?;
         Ok(left.is_empty())
     });
     ensure!(looked.is_ok(), "left over: {left}");
@@ -52,12 +60,11 @@ fn units(host: Host<'_>) -> Result<()> {
     Ok(())
 }
 
-fn leftovers(host: Host<'_>) -> Result<String> {
-    host.sh(
+fn leftovers(host: Host<'_>, roots: &str) -> Result<String> {
+    let script = format!(
         "systemctl list-units --plain --no-legend 'osmoda-switch-*' 'osmoda-deadman-*' 'osmoda-probe-*' | cut -d' ' -f1; \
-         ls /nix/var/nix/gcroots/osmoda | grep '^switch-' || true; ls /run/osmoda/switch 2>/dev/null || true; \
-         cd /var/lib/osmoda/switch; ls | grep '[.]request$' || true; \
+         {roots}\n ls /run/osmoda/switch 2>/dev/null || true; cd /var/lib/osmoda/switch; \
          for f in *.json; do grep -qE '^  \"state\": \"(committed|rolledBack|failed)\"' $f || echo open: $f; done",
-    )
-    .map(|text| text.trim().to_owned())
+    );
+    Ok(host.sh(script.trim())?.trim().to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{check, prepare, story::versions};
 use crate::Host;
@@ -30,6 +30,9 @@ pub fn cut(host: Host<'_>, after: Duration) -> Result<()> {
     host.machine.write("/run/edits.sh", EDITS)?;
     host.sh("setsid sh /run/edits.sh >/dev/null 2>&1 &")?;
     std::thread::sleep(after);
+    // It takes longer than its pauses.
+    let alive = host.end(&["/usr/bin/pgrep", "-f", "/run/edits.sh"])?.0 == 0;
+    ensure!(alive || after + Duration::from_secs(1) > SPAN, "the edits were over before the cut");
     host.machine.cut()?;
     host.machine.boot()?;
     check(host).with_context(|| format!("cut off {} ms after the edits began", after.as_millis()))

@@ -15,7 +15,7 @@ pub use check::check;
 pub use cut::{SPAN, cut};
 pub use story::{prepare, story};
 
-const FOLDER: &str = "/run/osmoda-failpoints";
+const FOLDER: &str = "/run/osmoda/failpoints";
 
 /// A kind of instant: `PROGRAM before|after POINT`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

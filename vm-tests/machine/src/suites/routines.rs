@@ -175,7 +175,9 @@ fn hook(host: Host<'_>) -> Result<()> {
         noting("timed", json!({ "type": "interval", "every": "1h" })),
     ];
     quick::apply(host, &documents)?;
-    let hook = |name: &str| call(host, "routines", "POST", &format!("/routine/hook/{name}"), None);
+    // Whoever calls a hook sends what it sends.
+    let body = Some(r#"{"action": "opened", "id": "another", "number": 7}"#);
+    let hook = |name: &str| call(host, "routines", "POST", &format!("/routine/hook/{name}"), body);
     ensure!(hook("called")?.ok()?["unit"] == "osmoda-routine-called.service");
     wait("the run", TEN, || Ok(runs(host, "called")? == 1 && ended(host, "called")?.len() == 1))?;
     hook("called")?.refused(429, "too-soon")?;
