@@ -116,7 +116,9 @@ impl NoteFile {
             let start = whole.saturating_sub(LONGEST as u64);
             let mut tail = vec![0; usize::try_from(whole - start).unwrap_or_default()];
             file.read_exact_at(&mut tail, start)?;
-            let text = String::from_utf8_lossy(&tail);
+            // It may begin anywhere in a note, and what is left of that would pair texts with the wrong signatures.
+            let cut = (0..tail.len()).find(|at| start > 0 && is_end(&tail, *at)).map_or(0, |at| at + 2);
+            let text = String::from_utf8_lossy(&tail[cut..]);
             Ok(split(&text).filter_map(Note::parse).last())
         };
         read().map_err(|e| self.failed(e))
@@ -156,12 +158,14 @@ fn whole_notes(file: &File) -> io::Result<(u64, u64)> {
     let start = length.saturating_sub(2 * LONGEST as u64);
     let mut tail = vec![0; usize::try_from(length - start).unwrap_or_default()];
     file.read_exact_at(&mut tail, start)?;
-    let is_end = |at: usize| {
-        let line = tail[..at].rsplit(|b| *b == b'\n').next().unwrap_or_default();
-        tail[at..].starts_with(b"\n\n") && line.starts_with("\u{2014} ".as_bytes())
-    };
-    let whole = (0..tail.len()).rev().find(|at| is_end(*at)).map_or(0, |at| at + 2);
+    let whole = (0..tail.len()).rev().find(|at| is_end(&tail, *at)).map_or(0, |at| at + 2);
     Ok((length, start + whole as u64))
+}
+
+/// Does a note end here? Its last line is a signature, and an empty one follows.
+fn is_end(bytes: &[u8], at: usize) -> bool {
+    let line = || bytes[..at].rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    bytes[at..].starts_with(b"\n\n") && line().starts_with("\u{2014} ".as_bytes())
 }
 
 /// Notes: a text, an empty line, signatures, an empty line.
@@ -208,6 +212,22 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_note_is_found_wherever_the_tail_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::key::Place::of_ledger(folder.path()).open(|_| Ok(())).unwrap();
+        let notes = NoteFile::checkpoints(folder.path());
+        for at in 0..500u32 {
+            let size = 10u64.pow(at / 30) + u64::from(at);
+            let checkpoint = Checkpoint { origin: key.name.clone(), size, root: [7; 32] };
+            let mut note = Note::new(checkpoint.text());
+            note.sign(&key.signing, &key.name);
+            notes.append(&note).unwrap();
+            let last = notes.last().unwrap().and_then(|note| Checkpoint::parse(&note.text));
+            assert_eq!(last, Some(checkpoint), "after {at} notes");
+        }
+    }
 
     #[test]
     fn texts_are_exactly_those_of_the_specification() {
