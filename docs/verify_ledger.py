@@ -117,6 +117,8 @@ def check_proof(text, key, witnesses, seen):
         what = f"all of the {old} rows of the checkpoint that was kept"
     if not holds:
         raise ValueError("the hashes do not lead to the root")
+    if witnesses and not cosigned:
+        raise ValueError("none of the witnesses that were given has cosigned the checkpoint")
     print(what)
     print(f"proved: under the checkpoint of {size} rows", *[f"which {w} cosigned at second {t}" for w, t in cosigned])
 
