@@ -54,6 +54,9 @@ pub enum LedgerError {
         /// Why.
         reason: String,
     },
+    /// A file that can be moved when nobody reads it any more.
+    #[error("{0}: others are still reading it")]
+    Busy(String),
     /// Another program's database, or a later version's.
     #[error("{0} is no ledger of this version")]
     Foreign(String),

@@ -24,6 +24,8 @@ const EVENTS: usize = 1000;
 const PAUSE: Duration = Duration::from_secs(1);
 /// ...or when the first event that none covers is this old.
 const IDLE: Duration = Duration::from_secs(30);
+/// What a file costs that cannot be sealed, on a full disk, it does not cost again before this is over.
+const RETRY: Duration = Duration::from_secs(300);
 
 /// What the notary is told.
 pub(crate) enum Errand {
@@ -51,6 +53,8 @@ pub(crate) struct Notary {
     idle: Duration,
     /// A file that had its last row is not a segment yet.
     unsealed: bool,
+    /// When that failed.
+    not_sealed: Option<Instant>,
 }
 
 impl Notary {
@@ -64,6 +68,7 @@ impl Notary {
             signed: None,
             idle: IDLE,
             unsealed: false,
+            not_sealed: None,
         }
     }
 
@@ -112,7 +117,7 @@ impl Notary {
     }
 
     fn seal_or_log(&mut self) {
-        if !self.unsealed {
+        if !self.unsealed || self.not_sealed.is_some_and(|at| at.elapsed() < RETRY) {
             return;
         }
         match seal::finish(&self.folder, &self.key) {
@@ -123,8 +128,11 @@ impl Notary {
                     log(signed);
                 }
             }
-            // It is tried again with the next checkpoint.
-            Err(error) => tracing::error!("a part of the ledger that is full could not be sealed: {error}"),
+            // It is tried again with a later checkpoint.
+            Err(error) => {
+                self.not_sealed = (!matches!(error, LedgerError::Busy(_))).then(Instant::now);
+                tracing::error!("a part of the ledger that is full could not be sealed: {error}");
+            }
         }
     }
 

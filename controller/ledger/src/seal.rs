@@ -10,6 +10,8 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use osmoda_failpoint as failpoint;
+use rusqlite::Connection;
+use rustix::fs::statvfs;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -24,6 +26,9 @@ use crate::{
     tree::{self, Tree},
     writer,
 };
+
+/// What a copy leaves of the disk, in bytes.
+const RESERVE: u64 = 32 << 20;
 
 /// Moves all files that are sealed to the segments. True: there are new events about them.
 pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
@@ -75,19 +80,9 @@ fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> 
     let file = to.join(segments::stem(number, first, last) + ".db");
     if !file.exists() {
         let new = to.join(format!("{number:06}.new"));
-        let failed = |e: io::Error| LedgerError::file(&new, e);
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        // A copy in one file, without a log; the old file goes on to be what those have open who still do.
-        db.execute("VACUUM INTO ?1", [new.display().to_string()])?;
-        let copy = File::open(&new).map_err(failed)?;
-        copy.set_permissions(fs::Permissions::from_mode(0o440)).map_err(failed)?;
-        copy.sync_all().map_err(failed)?;
-        failpoint::may_fail("ledger.seal", file.display()).map_err(failed)?;
-        fs::rename(&new, &file).map_err(failed)?;
-        failpoint::after("ledger.seal", file.display());
+        // What is half made would fill a disk that has no room for it.
+        copy(&db, &new, &file).inspect_err(|_| drop(discard(&new)))?;
+        let failed = |e: io::Error| LedgerError::file(&file, e);
         File::open(&to).and_then(|folder| folder.sync_all()).map_err(failed)?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }
@@ -101,6 +96,46 @@ fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> 
         root: HEXLOWER.encode(&tree.root()),
         edge: tree.edge().iter().map(|hash| HEXLOWER.encode(hash)).collect(),
     })
+}
+
+/// Copies a database to one file, without a log, by way of `new`; the old file goes on to be what those have open who
+/// still do.
+fn copy(db: &Connection, new: &Path, file: &Path) -> Result<(), LedgerError> {
+    let failed = |e: io::Error| LedgerError::file(new, e);
+    discard(new).map_err(failed)?;
+    let pages: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    let page: i64 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    look_for_room(new, pages.saturating_mul(page).unsigned_abs())?;
+    db.execute("VACUUM INTO ?1", [new.display().to_string()])?;
+    let copy = File::open(new).map_err(failed)?;
+    copy.set_permissions(fs::Permissions::from_mode(0o440)).map_err(failed)?;
+    copy.sync_all().map_err(failed)?;
+    failpoint::may_fail("ledger.seal", file.display()).map_err(failed)?;
+    fs::rename(new, file).map_err(failed)?;
+    failpoint::after("ledger.seal", file.display());
+    Ok(())
+}
+
+/// Removes what there is of a copy that is not finished.
+fn discard(new: &Path) -> io::Result<()> {
+    for file in [new.to_owned(), new.with_extension("new-journal")] {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Fails when a file of so many bytes would take what events need that come meanwhile.
+fn look_for_room(file: &Path, bytes: u64) -> Result<(), LedgerError> {
+    let stat = statvfs(file.parent().unwrap_or(file)).map_err(|e| LedgerError::file(file, e))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free >= bytes.saturating_add(RESERVE) {
+        return Ok(());
+    }
+    let words = format!("{bytes} bytes are needed for a copy and {RESERVE} more to go on with, and {free} are free");
+    Err(LedgerError::file(file, words))
 }
 
 /// Was the segment's event written before a crash? It is one of the first in its file.
@@ -165,4 +200,25 @@ fn copy_durably(file: &Path, to: &Path) -> Result<(), LedgerError> {
         File::open(to)?.sync_all()
     };
     copy().map_err(|e| LedgerError::file(&to.join(name), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_copy_that_could_not_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = database::open(dir.path()).unwrap().db;
+        let (new, file) = (dir.path().join("000001.new"), dir.path().join("full"));
+        // A folder that is not empty is not replaced.
+        fs::create_dir_all(file.join("x")).unwrap();
+        fs::write(dir.path().join("000001.new-journal"), "of an earlier one").unwrap();
+        assert!(copy(&db, &new, &file).is_err());
+        drop(discard(&new));
+        assert!(!new.exists() && !dir.path().join("000001.new-journal").exists());
+        let error = look_for_room(&new, u64::MAX >> 1).unwrap_err();
+        assert!(error.to_string().contains("bytes are needed for a copy"), "{error}");
+        look_for_room(&new, 1).unwrap();
+    }
 }
