@@ -69,6 +69,9 @@ pub enum LedgerError {
     /// A segment whose rows or manifest are needed and not here.
     #[error("segment {0} is not here, or is none: it may have been archived")]
     Segment(u32),
+    /// A segment that a witness has not seen to its end.
+    #[error("the witness has not cosigned all of segment {0} yet: it is archived when it has")]
+    Unwitnessed(u32),
     /// No checkpoint covers that row yet.
     #[error("no checkpoint covers row {0} yet: `osmoda ledger checkpoint` signs one")]
     Unsigned(u64),

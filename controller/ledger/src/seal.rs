@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Event, Ledger, LedgerError, Query, Reader,
-    checkpoint::{Lock, NoteFile},
+    checkpoint::{Checkpoint, Lock, NoteFile},
     database,
     key::{Key, place},
     note::Note,
@@ -162,11 +162,17 @@ pub(crate) fn file_hash(file: &Path) -> Result<String, LedgerError> {
 /// looked at where they are. An event says so.
 ///
 /// # Errors
-/// When there is no such segment here, it is not what its manifest says, or it cannot be written.
+/// When there is no such segment here, a witness that is known has not cosigned all of it, it is not what its manifest says,
+/// or it cannot be written.
 pub async fn archive(folder: &Path, number: u32, to: &Path) -> Result<(), LedgerError> {
     let ledger = Ledger::open(folder)?;
     let manifest = segments::manifest(folder, number)?;
     let file = segments::file_of(folder, number).ok_or(LedgerError::Segment(number))?;
+    // What it has seen last could not be compared with anything then.
+    let cosigned = NoteFile::cosigned(folder).last()?.and_then(|note| Checkpoint::parse(&note.text));
+    if folder.join("witness.pub").exists() && cosigned.is_none_or(|cosigned| cosigned.size < manifest.last) {
+        return Err(LedgerError::Unwitnessed(number));
+    }
     let stem = segments::stem(number, manifest.first, manifest.last);
     fs::create_dir_all(to).map_err(|e| LedgerError::file(to, e))?;
     // The manifest stays here, too.
@@ -189,17 +195,30 @@ pub async fn archive(folder: &Path, number: u32, to: &Path) -> Result<(), Ledger
     fs::remove_file(&file).map_err(|e| LedgerError::file(&file, e))
 }
 
-/// Copies a file, if there is one, to a folder that has none of its name; durable when it returns.
+/// Copies a file, if there is one, to a folder that has no other one of its name; durable when it returns.
 fn copy_durably(file: &Path, to: &Path) -> Result<(), LedgerError> {
     let Some(name) = file.file_name().filter(|_| file.exists()) else { return Ok(()) };
+    let (target, mut new) = (to.join(name), to.join(name).into_os_string());
+    new.push(".new");
+    // An archiving that was killed may have got so far.
+    if target.exists() && file_hash(&target)? != file_hash(file)? {
+        return Err(LedgerError::file(&target, "there is another file of that name"));
+    }
     let copy = || -> io::Result<()> {
-        let mut out = File::options().write(true).create_new(true).open(to.join(name))?;
-        io::copy(&mut File::open(file)?, &mut out)?;
-        out.set_permissions(fs::Permissions::from_mode(0o440))?;
-        out.sync_all()?;
+        if !target.exists() {
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut out = File::options().write(true).create_new(true).open(&new)?;
+            io::copy(&mut File::open(file)?, &mut out)?;
+            out.set_permissions(fs::Permissions::from_mode(0o440))?;
+            out.sync_all()?;
+            fs::rename(&new, &target)?;
+        }
         File::open(to)?.sync_all()
     };
-    copy().map_err(|e| LedgerError::file(&to.join(name), e))
+    copy().map_err(|e| LedgerError::file(&target, e))
 }
 
 #[cfg(test)]
