@@ -20,6 +20,7 @@ use crate::{
     checkpoint::{Checkpoint, Lock, NoteFile},
     database,
     key::{Key, place},
+    merkle::Hash,
     note::Note,
     rows::Rows,
     segments::{self, Manifest},
@@ -73,10 +74,7 @@ fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> 
     }
     let start: i64 = db.query_row("SELECT id FROM start", [], |row| row.get(0))?;
     let (first, last) = (start.unsigned_abs() + 1, head.id.unsigned_abs());
-    let rows = Rows::new(folder);
-    let mut tree = Tree::load(folder, &rows, last)?;
-    tree.save(folder)?;
-    tree::sync(folder)?;
+    let (root, edge) = signed_tree(folder, key, last)?;
     let file = to.join(segments::stem(number, first, last) + ".db");
     if !file.exists() {
         let new = to.join(format!("{number:06}.new"));
@@ -93,9 +91,30 @@ fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> 
         last,
         sha256: file_hash(&file)?,
         head: head.hash,
-        root: HEXLOWER.encode(&tree.root()),
-        edge: tree.edge().iter().map(|hash| HEXLOWER.encode(hash)).collect(),
+        root: HEXLOWER.encode(&root),
+        edge: edge.iter().map(|hash| HEXLOWER.encode(hash)).collect(),
     })
+}
+
+/// The root and the edge of the tree over the first `last` rows, by which a checkpoint has the root that was signed. What
+/// the file of the tree says is signed for no other reason; where it is wrong, it is made anew.
+fn signed_tree(folder: &Path, key: &Key, last: u64) -> Result<(Hash, Vec<Hash>), LedgerError> {
+    let checkpoint = NoteFile::checkpoints(folder).last()?.and_then(|note| Checkpoint::parse(&note.text));
+    let covers = |checkpoint: &Checkpoint| checkpoint.origin == key.name && checkpoint.size >= last;
+    let checkpoint = checkpoint.filter(covers).ok_or(LedgerError::Unsigned(last))?;
+    let rows = Rows::new(folder);
+    for by_the_file in [true, false] {
+        let mut tree = if by_the_file { Tree::load(folder, &rows, last)? } else { Tree::default() };
+        tree.extend(&rows, last)?;
+        let found = (tree.root(), tree.edge().to_vec());
+        tree.extend(&rows, checkpoint.size)?;
+        if tree.root() == checkpoint.root {
+            tree.save(folder)?;
+            tree::sync(folder)?;
+            return Ok(found);
+        }
+    }
+    Err(LedgerError::Contradiction(checkpoint.size))
 }
 
 /// Copies a database to one file, without a log, by way of `new`; the old file goes on to be what those have open who
@@ -224,6 +243,26 @@ fn copy_durably(file: &Path, to: &Path) -> Result<(), LedgerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{key::Place, verify};
+
+    #[test]
+    fn a_manifest_has_the_root_of_the_rows_whatever_the_file_of_the_tree_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = Lock::sealing(dir.path()).unwrap().unwrap();
+        let ledger = Ledger::open_with_fill(dir.path(), 300).unwrap();
+        for n in 0..310 {
+            ledger.append_blocking(Event::new("t", "test", json!(n))).unwrap();
+        }
+        drop((ledger, elsewhere));
+        assert!(segments::manifest(dir.path(), 1).is_err());
+        let file = dir.path().join("tree");
+        let tree = fs::read(&file).unwrap();
+        fs::write(&file, vec![7; tree.len()]).unwrap();
+        finish(dir.path(), &Place::of_ledger(dir.path()).open(|_| Ok(())).unwrap()).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), tree);
+        let report = verify(dir.path(), None).unwrap();
+        assert!(report.is_whole() && segments::manifest(dir.path(), 1).is_ok(), "{report:?}");
+    }
 
     #[test]
     fn nothing_is_left_of_a_copy_that_could_not_be_made() {
