@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -77,10 +77,25 @@ impl NoteFile {
     pub(crate) fn rotate(&self, stem: &str) -> Result<(), LedgerError> {
         let Some(last) = self.last()? else { return Ok(()) };
         let to = self.segments.join(stem).with_extension(self.ending());
-        match fs::hard_link(&self.path, &to) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(LedgerError::file(&to, error)),
-            _ => place(&self.path, format!("{last}\n").as_bytes(), 0o640),
+        let linked = || -> io::Result<bool> {
+            match fs::hard_link(&self.path, &to) {
+                // What is there is this file, or this one was begun anew already: all that it has stays then.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let (here, there) = (fs::metadata(&self.path)?, fs::metadata(&to)?);
+                    if (here.dev(), here.ino()) != (there.dev(), there.ino()) {
+                        return Ok(false);
+                    }
+                }
+                linked => linked?,
+            }
+            // Otherwise a power cut might leave neither name.
+            File::open(&self.segments)?.sync_all()?;
+            Ok(true)
+        };
+        if linked().map_err(|e| LedgerError::file(&to, e))? {
+            place(&self.path, format!("{last}\n").as_bytes(), 0o640)?;
         }
+        Ok(())
     }
 
     fn failed(&self, error: impl ToString) -> LedgerError {
@@ -227,6 +242,25 @@ mod tests {
             let last = notes.last().unwrap().and_then(|note| Checkpoint::parse(&note.text));
             assert_eq!(last, Some(checkpoint), "after {at} notes");
         }
+    }
+
+    #[test]
+    fn no_note_is_lost_when_a_rotation_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::key::Place::of_ledger(folder.path()).open(|_| Ok(())).unwrap();
+        let notes = NoteFile::checkpoints(folder.path());
+        fs::create_dir(segments::folder(folder.path())).unwrap();
+        for size in 1..=3 {
+            let mut note = Note::new(Checkpoint { origin: key.name.clone(), size, root: [7; 32] }.text());
+            note.sign(&key.signing, &key.name);
+            notes.append(&note).unwrap();
+            // Killed before the manifest was there, and done again when there is one more.
+            if size > 1 {
+                notes.rotate("000001-1-2").unwrap();
+            }
+        }
+        let sizes = notes.all().unwrap().into_iter().map(|note| Checkpoint::parse(&note.unwrap().text).unwrap().size);
+        assert_eq!(sizes.collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     #[test]

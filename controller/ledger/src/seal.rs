@@ -42,7 +42,7 @@ pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
     for number in database::leftovers(folder) {
         if segments::manifest(folder, number).is_err() {
             let manifest = seal(folder, key, number)?;
-            if !is_announced(folder, number)? {
+            if !is_announced(folder, &manifest)? {
                 let payload = json!({
                     "segment": number, "first": manifest.first, "last": manifest.last, "sha256": manifest.sha256,
                 });
@@ -157,10 +157,11 @@ fn look_for_room(file: &Path, bytes: u64) -> Result<(), LedgerError> {
     Err(LedgerError::file(file, words))
 }
 
-/// Was the segment's event written before a crash? It is one of the first in its file.
-fn is_announced(folder: &Path, number: u32) -> Result<bool, LedgerError> {
-    let query = Query { kind: Some("ledger.segment".to_owned()), limit: usize::MAX, ..Query::default() };
-    Ok(Reader::open(folder)?.rows(&query)?.iter().any(|row| row.payload["segment"] == json!(number)))
+/// Was the segment's event written before a crash? It comes after its rows.
+fn is_announced(folder: &Path, manifest: &Manifest) -> Result<bool, LedgerError> {
+    let (kind, after) = (Some("ledger.segment".to_owned()), Some(manifest.last.cast_signed()));
+    let query = Query { kind, after, limit: usize::MAX, ..Query::default() };
+    Ok(Reader::open(folder)?.rows(&query)?.iter().any(|row| row.payload["segment"] == json!(manifest.number)))
 }
 
 /// SHA-256 of a file, in hex.
