@@ -69,6 +69,17 @@ pub enum LedgerError {
     /// A segment whose rows or manifest are needed and not here.
     #[error("segment {0} is not here, or is none: it may have been archived")]
     Segment(u32),
+    /// A witness knows of more than the ledger has.
+    #[error(
+        "the witness has seen {seen} rows and this ledger has signed {signed}: the end was cut off, or an old copy was put \
+         back: see `osmoda ledger verify`"
+    )]
+    Behind {
+        /// Rows that the witness has seen.
+        seen: u64,
+        /// Rows of the last checkpoint here; 0: there is none.
+        signed: u64,
+    },
     /// A segment that a witness has not seen to its end.
     #[error("the witness has not cosigned all of segment {0} yet: it is archived when it has")]
     Unwitnessed(u32),

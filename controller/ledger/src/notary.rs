@@ -24,7 +24,8 @@ const EVENTS: usize = 1000;
 const PAUSE: Duration = Duration::from_secs(1);
 /// ...or when the first event that none covers is this old.
 const IDLE: Duration = Duration::from_secs(30);
-/// What a file costs that cannot be sealed, on a full disk, it does not cost again before this is over.
+/// A file that could not be sealed is not copied again before this is over, nor are all rows read again to find that they
+/// are not those of a checkpoint.
 const RETRY: Duration = Duration::from_secs(300);
 
 /// What the notary is told.
@@ -47,6 +48,8 @@ pub(crate) struct Notary {
     unsigned: usize,
     /// By when they get one, however few they are; none: there are none.
     due: Option<Instant>,
+    /// Rows that are not those of a checkpoint, up to that one, and when that was found.
+    contradiction: Option<(u64, Instant)>,
     /// When one was last tried.
     signed: Option<Instant>,
     /// [`IDLE`], but for tests.
@@ -65,6 +68,7 @@ impl Notary {
             at_work: None,
             unsigned: 0,
             due: None,
+            contradiction: None,
             signed: None,
             idle: IDLE,
             unsealed: false,
@@ -137,17 +141,25 @@ impl Notary {
     }
 
     fn sign(&mut self) -> Result<(), LedgerError> {
+        if let Some((size, _)) = self.contradiction.filter(|(_, at)| at.elapsed() < RETRY) {
+            (self.signed, self.due) = (Some(Instant::now()), self.due.map(|_| Instant::now() + RETRY));
+            return Err(LedgerError::Contradiction(size));
+        }
         let at_work = self.at_work.take();
         let signed = sign(&self.folder, &self.key, at_work);
         self.signed = Some(Instant::now());
         match signed {
             Ok(at_work) => {
-                (self.at_work, self.unsigned, self.due) = (at_work, 0, None);
+                (self.at_work, self.unsigned, self.due, self.contradiction) = (at_work, 0, None, None);
                 Ok(())
             }
             Err(error) => {
                 // It is tried again with later events, when it is due, and at the end; not in a loop.
                 self.due = self.due.map(|_| Instant::now() + self.idle);
+                // It is found by reading all rows.
+                if let LedgerError::Contradiction(size) = error {
+                    self.contradiction = Some((size, Instant::now()));
+                }
                 Err(error)
             }
         }
@@ -227,6 +239,21 @@ mod tests {
         drop(errands);
         thread.join().unwrap();
         assert!(signed, "it waited for a pause between events");
+    }
+
+    #[test]
+    fn all_rows_are_not_read_again_and_again_where_they_contradict() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut notary = unsigned(dir.path());
+        let mut note = Note::new(Checkpoint { origin: notary.key.name.clone(), size: 1, root: [7; 32] }.text());
+        note.sign(&notary.key.signing, &notary.key.name);
+        NoteFile::checkpoints(dir.path()).append(&note).unwrap();
+        assert!(matches!(notary.sign(), Err(LedgerError::Contradiction(1))));
+        fs::remove_file(crate::checkpoints_file(dir.path())).unwrap();
+        assert!(matches!(notary.sign(), Err(LedgerError::Contradiction(1))), "it was not asked again");
+        notary.contradiction = notary.contradiction.and_then(|(size, at)| Some((size, at.checked_sub(RETRY)?)));
+        notary.sign().unwrap();
+        assert!(crate::checkpoints_file(dir.path()).exists() && notary.contradiction.is_none());
     }
 
     #[test]

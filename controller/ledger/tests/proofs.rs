@@ -223,7 +223,8 @@ fn a_witness_cosigns_what_grows_and_nothing_else() {
     common::cosign(&ledger, witness, TIME).unwrap();
     assert!(matches!(submit(12, &[], &first.checkpoint), Err(Refusal::Malformed(_))), "an older one is refused");
     assert!(to_cosign(&ledger, &witness.public(), 12).unwrap().is_none());
-    assert!(matches!(to_cosign(&ledger, &witness.public(), 13), Err(LedgerError::Missing(13))));
+    let behind = to_cosign(&ledger, &witness.public(), 13);
+    assert!(matches!(behind, Err(LedgerError::Behind { seen: 13, signed: 12 })), "{behind:?}");
 
     // It remembers when it comes back, and the first key of a log stays.
     let again = Witness::open(&case.dir.path().join("witness")).unwrap();
