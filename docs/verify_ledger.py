@@ -117,6 +117,8 @@ def check_proof(text, key, witnesses, seen):
         what = f"all of the {old} rows of the checkpoint that was kept"
     if not holds:
         raise ValueError("the hashes do not lead to the root")
+    if witnesses and not cosigned:
+        raise ValueError("none of the witnesses that were given has cosigned the checkpoint")
     print(what)
     print(f"proved: under the checkpoint of {size} rows", *[f"which {w} cosigned at second {t}" for w, t in cosigned])
 
@@ -161,7 +163,7 @@ def root_of(tree):
     return root
 
 
-def check_parts(folder, key, claims):
+def check_parts(folder, key, claims, kept_sizes):
     """Segments with their manifests, in order, then the file that is written to. A segment that is not here is gone on from
     by what is kept of it: the hashes of whole subtrees of 256 leaves (the file `tree`) and those at its end."""
     files = {int(f.stem[7:] or 1): f for f in folder.glob("ledger*.db")}
@@ -183,7 +185,9 @@ def check_parts(folder, key, claims):
                     problems.append(f"the file of segment {number} is not the one that was sealed")
             else:
                 missing.append(number)
-                kept, tree, at = (folder / "tree").read_bytes(), [], m["last"] >> 8
+                # A ledger of fewer than 256 rows has no such file.
+                kept = (folder / "tree").read_bytes() if (folder / "tree").exists() else b""
+                tree, at = [], m["last"] >> 8
                 for level in range(63, -1, -1):
                     if at >> level & 1:
                         first = at >> level + 1 << level + 1
@@ -193,7 +197,12 @@ def check_parts(folder, key, claims):
                         tree.append((layer[0], 256 << level))
                 bits = [1 << bit for bit in range(7, -1, -1) if m["last"] >> bit & 1]
                 tree += [(bytes.fromhex(hash), count) for hash, count in zip(m["edge"], bits)]
+                for size in sorted(claims):
+                    if state[1] < size < m["last"] and (size in kept_sizes or size == max(claims)):
+                        problems.append(f"rows up to {size} could not be compared with a checkpoint: put back segment {number}")
                 state = m["head"].encode(), m["last"], tree
+                if m["last"] in claims and claims[m["last"]] != {root_of(tree)}:
+                    problems.append(f"rows up to {m['last']} are not those that a checkpoint was signed for")
         elif number in files:
             file = files[number]
         else:
@@ -219,14 +228,17 @@ def check_folder(folder, key, witnesses, seen):
     if own and own != "+".join([key[0], key[1].hex(), base64.b64encode(key[2]).decode()]):
         problems.append("the public key beside the ledger is not the trusted one")
     kept = [note for text in seen for note in notes(text.rstrip("\n") + "\n\n") or ["nothing"]]
+    kept_sizes = set()
     files = [folder / "checkpoints", folder / "cosigned"] + sorted(folder.glob("segments/*.c*"))
-    for note in [note for file in files for note in notes(read(file))] + kept:
+    for own, note in [(True, note) for file in files for note in notes(read(file))] + [(False, note) for note in kept]:
         try:
             size, root, _ = checkpoint(note, key, witnesses)
             found.setdefault(size, set()).add(root)
+            if not own:
+                kept_sizes.add(size)
         except Exception:
             problems.append(f"a checkpoint is not signed as it should be: {note[:60]!r}")
-    last = check_parts(folder, key, found)
+    last = check_parts(folder, key, found, kept_sizes)
     for problem in problems[:20]:
         print("DAMAGED:", problem)
     signatures = f"{sum(map(len, found.values()))} checkpoints" if Ed25519PublicKey else "SIGNATURES NOT CHECKED"

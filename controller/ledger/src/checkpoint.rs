@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -77,10 +77,25 @@ impl NoteFile {
     pub(crate) fn rotate(&self, stem: &str) -> Result<(), LedgerError> {
         let Some(last) = self.last()? else { return Ok(()) };
         let to = self.segments.join(stem).with_extension(self.ending());
-        match fs::hard_link(&self.path, &to) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(LedgerError::file(&to, error)),
-            _ => place(&self.path, format!("{last}\n").as_bytes(), 0o640),
+        let linked = || -> io::Result<bool> {
+            match fs::hard_link(&self.path, &to) {
+                // What is there is this file, or this one was begun anew already: all that it has stays then.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let (here, there) = (fs::metadata(&self.path)?, fs::metadata(&to)?);
+                    if (here.dev(), here.ino()) != (there.dev(), there.ino()) {
+                        return Ok(false);
+                    }
+                }
+                linked => linked?,
+            }
+            // Otherwise a power cut might leave neither name.
+            File::open(&self.segments)?.sync_all()?;
+            Ok(true)
+        };
+        if linked().map_err(|e| LedgerError::file(&to, e))? {
+            place(&self.path, format!("{last}\n").as_bytes(), 0o640)?;
         }
+        Ok(())
     }
 
     fn failed(&self, error: impl ToString) -> LedgerError {
@@ -116,7 +131,9 @@ impl NoteFile {
             let start = whole.saturating_sub(LONGEST as u64);
             let mut tail = vec![0; usize::try_from(whole - start).unwrap_or_default()];
             file.read_exact_at(&mut tail, start)?;
-            let text = String::from_utf8_lossy(&tail);
+            // It may begin anywhere in a note, and what is left of that would pair texts with the wrong signatures.
+            let cut = (0..tail.len()).find(|at| start > 0 && is_end(&tail, *at)).map_or(0, |at| at + 2);
+            let text = String::from_utf8_lossy(&tail[cut..]);
             Ok(split(&text).filter_map(Note::parse).last())
         };
         read().map_err(|e| self.failed(e))
@@ -156,12 +173,14 @@ fn whole_notes(file: &File) -> io::Result<(u64, u64)> {
     let start = length.saturating_sub(2 * LONGEST as u64);
     let mut tail = vec![0; usize::try_from(length - start).unwrap_or_default()];
     file.read_exact_at(&mut tail, start)?;
-    let is_end = |at: usize| {
-        let line = tail[..at].rsplit(|b| *b == b'\n').next().unwrap_or_default();
-        tail[at..].starts_with(b"\n\n") && line.starts_with("\u{2014} ".as_bytes())
-    };
-    let whole = (0..tail.len()).rev().find(|at| is_end(*at)).map_or(0, |at| at + 2);
+    let whole = (0..tail.len()).rev().find(|at| is_end(&tail, *at)).map_or(0, |at| at + 2);
     Ok((length, start + whole as u64))
+}
+
+/// Does a note end here? Its last line is a signature, and an empty one follows.
+fn is_end(bytes: &[u8], at: usize) -> bool {
+    let line = || bytes[..at].rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    bytes[at..].starts_with(b"\n\n") && line().starts_with("\u{2014} ".as_bytes())
 }
 
 /// Notes: a text, an empty line, signatures, an empty line.
@@ -208,6 +227,41 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_note_is_found_wherever_the_tail_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::key::Place::of_ledger(folder.path()).open(|_| Ok(())).unwrap();
+        let notes = NoteFile::checkpoints(folder.path());
+        for at in 0..500u32 {
+            let size = 10u64.pow(at / 30) + u64::from(at);
+            let checkpoint = Checkpoint { origin: key.name.clone(), size, root: [7; 32] };
+            let mut note = Note::new(checkpoint.text());
+            note.sign(&key.signing, &key.name);
+            notes.append(&note).unwrap();
+            let last = notes.last().unwrap().and_then(|note| Checkpoint::parse(&note.text));
+            assert_eq!(last, Some(checkpoint), "after {at} notes");
+        }
+    }
+
+    #[test]
+    fn no_note_is_lost_when_a_rotation_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::key::Place::of_ledger(folder.path()).open(|_| Ok(())).unwrap();
+        let notes = NoteFile::checkpoints(folder.path());
+        fs::create_dir(segments::folder(folder.path())).unwrap();
+        for size in 1..=3 {
+            let mut note = Note::new(Checkpoint { origin: key.name.clone(), size, root: [7; 32] }.text());
+            note.sign(&key.signing, &key.name);
+            notes.append(&note).unwrap();
+            // Killed before the manifest was there, and done again when there is one more.
+            if size > 1 {
+                notes.rotate("000001-1-2").unwrap();
+            }
+        }
+        let sizes = notes.all().unwrap().into_iter().map(|note| Checkpoint::parse(&note.unwrap().text).unwrap().size);
+        assert_eq!(sizes.collect::<Vec<_>>(), [1, 2, 3]);
+    }
 
     #[test]
     fn texts_are_exactly_those_of_the_specification() {

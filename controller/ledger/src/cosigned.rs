@@ -56,7 +56,7 @@ pub fn to_cosign(folder: &Path, witness: &PublicKey, known: u64) -> Result<Optio
             prove_growth(folder, known).map(Some)
         }
         Some(last) if last.size == known => Ok(None),
-        _ => Err(LedgerError::Missing(known)),
+        last => Err(LedgerError::Behind { seen: known, signed: last.map_or(0, |last| last.size) }),
     }
 }
 

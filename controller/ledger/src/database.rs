@@ -220,7 +220,7 @@ pub(crate) fn sweep(folder: &Path) {
 pub(crate) fn fold(folder: &Path, number: u32) -> Result<(), LedgerError> {
     let Some(live) = open_number(folder, number)? else { return Ok(()) };
     let busy: bool = live.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if busy { Err(LedgerError::file(&file(folder, number), "others are still reading it")) } else { Ok(()) }
+    if busy { Err(LedgerError::Busy(file(folder, number).display().to_string())) } else { Ok(()) }
 }
 
 /// Removes a file whose rows are in a segment. Its log goes last: without it, the file would look shorter than it is.

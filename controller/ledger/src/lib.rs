@@ -54,6 +54,9 @@ pub enum LedgerError {
         /// Why.
         reason: String,
     },
+    /// A file that can be moved when nobody reads it any more.
+    #[error("{0}: others are still reading it")]
+    Busy(String),
     /// Another program's database, or a later version's.
     #[error("{0} is no ledger of this version")]
     Foreign(String),
@@ -66,6 +69,20 @@ pub enum LedgerError {
     /// A segment whose rows or manifest are needed and not here.
     #[error("segment {0} is not here, or is none: it may have been archived")]
     Segment(u32),
+    /// A witness knows of more than the ledger has.
+    #[error(
+        "the witness has seen {seen} rows and this ledger has signed {signed}: the end was cut off, or an old copy was put \
+         back: see `osmoda ledger verify`"
+    )]
+    Behind {
+        /// Rows that the witness has seen.
+        seen: u64,
+        /// Rows of the last checkpoint here; 0: there is none.
+        signed: u64,
+    },
+    /// A segment that a witness has not seen to its end.
+    #[error("the witness has not cosigned all of segment {0} yet: it is archived when it has")]
+    Unwitnessed(u32),
     /// No checkpoint covers that row yet.
     #[error("no checkpoint covers row {0} yet: `osmoda ledger checkpoint` signs one")]
     Unsigned(u64),

@@ -22,8 +22,11 @@ use crate::{
 const EVENTS: usize = 1000;
 /// ...which bounds what a flood of events costs...
 const PAUSE: Duration = Duration::from_secs(1);
-/// ...or when nothing has come for this long since the last event.
+/// ...or when the first event that none covers is this old.
 const IDLE: Duration = Duration::from_secs(30);
+/// A file that could not be sealed is not copied again before this is over, nor are all rows read again to find that they
+/// are not those of a checkpoint.
+const RETRY: Duration = Duration::from_secs(300);
 
 /// What the notary is told.
 pub(crate) enum Errand {
@@ -43,29 +46,51 @@ pub(crate) struct Notary {
     at_work: Option<(Rows, Tree)>,
     /// Events since the last checkpoint of this process.
     unsigned: usize,
-    /// When that was.
+    /// By when they get one, however few they are; none: there are none.
+    due: Option<Instant>,
+    /// Rows that are not those of a checkpoint, up to that one, and when that was found.
+    contradiction: Option<(u64, Instant)>,
+    /// When one was last tried.
     signed: Option<Instant>,
+    /// [`IDLE`], but for tests.
+    idle: Duration,
     /// A file that had its last row is not a segment yet.
     unsealed: bool,
+    /// When that failed.
+    not_sealed: Option<Instant>,
 }
 
 impl Notary {
     pub(crate) fn new(folder: &Path, key: Key) -> Self {
-        Self { folder: folder.to_owned(), key, at_work: None, unsigned: 0, signed: None, unsealed: false }
+        Self {
+            folder: folder.to_owned(),
+            key,
+            at_work: None,
+            unsigned: 0,
+            due: None,
+            contradiction: None,
+            signed: None,
+            idle: IDLE,
+            unsealed: false,
+            not_sealed: None,
+        }
     }
 
     /// Works until nobody can send any more; what is unsigned then gets a last checkpoint.
     pub(crate) fn run(mut self, errands: &Receiver<Errand>) {
         loop {
-            let errand = if self.unsigned == 0 {
-                errands.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                errands.recv_timeout(IDLE)
+            let errand = match self.due {
+                None => errands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => errands.recv_timeout(due.saturating_duration_since(Instant::now())),
             };
             match errand {
                 Ok(Errand::Wrote(events)) => {
                     self.unsigned += events;
-                    if self.unsigned >= EVENTS && self.signed.is_none_or(|at| at.elapsed() >= PAUSE) {
+                    if self.unsigned > 0 {
+                        self.due.get_or_insert_with(|| Instant::now() + self.idle);
+                    }
+                    let now = self.unsigned >= EVENTS || self.due.is_some_and(|due| due <= Instant::now());
+                    if now && self.signed.is_none_or(|at| at.elapsed() >= PAUSE) {
                         self.sign_or_log();
                     }
                 }
@@ -96,7 +121,7 @@ impl Notary {
     }
 
     fn seal_or_log(&mut self) {
-        if !self.unsealed {
+        if !self.unsealed || self.not_sealed.is_some_and(|at| at.elapsed() < RETRY) {
             return;
         }
         match seal::finish(&self.folder, &self.key) {
@@ -107,18 +132,37 @@ impl Notary {
                     log(signed);
                 }
             }
-            // It is tried again with the next checkpoint.
-            Err(error) => tracing::error!("a part of the ledger that is full could not be sealed: {error}"),
+            // It is tried again with a later checkpoint.
+            Err(error) => {
+                self.not_sealed = (!matches!(error, LedgerError::Busy(_))).then(Instant::now);
+                tracing::error!("a part of the ledger that is full could not be sealed: {error}");
+            }
         }
     }
 
     fn sign(&mut self) -> Result<(), LedgerError> {
-        // Where it fails it is tried again with the next event, not in a loop.
-        self.unsigned = 0;
-        self.signed = Some(Instant::now());
+        if let Some((size, _)) = self.contradiction.filter(|(_, at)| at.elapsed() < RETRY) {
+            (self.signed, self.due) = (Some(Instant::now()), self.due.map(|_| Instant::now() + RETRY));
+            return Err(LedgerError::Contradiction(size));
+        }
         let at_work = self.at_work.take();
-        self.at_work = sign(&self.folder, &self.key, at_work)?;
-        Ok(())
+        let signed = sign(&self.folder, &self.key, at_work);
+        self.signed = Some(Instant::now());
+        match signed {
+            Ok(at_work) => {
+                (self.at_work, self.unsigned, self.due, self.contradiction) = (at_work, 0, None, None);
+                Ok(())
+            }
+            Err(error) => {
+                // It is tried again with later events, when it is due, and at the end; not in a loop.
+                self.due = self.due.map(|_| Instant::now() + self.idle);
+                // It is found by reading all rows.
+                if let LedgerError::Contradiction(size) = error {
+                    self.contradiction = Some((size, Instant::now()));
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -160,4 +204,77 @@ fn sign(folder: &Path, key: &Key, at_work: Option<(Rows, Tree)>) -> Result<Optio
         notes.append(&note)?;
     }
     Ok(Some((rows, tree)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::mpsc::channel, thread};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Event, Ledger, key::Place};
+
+    /// A ledger of one row that no checkpoint covers, and its notary.
+    fn unsigned(folder: &Path) -> Notary {
+        let ledger = Ledger::open(folder).unwrap();
+        ledger.append_blocking(Event::new("t", "test", json!(1))).unwrap();
+        drop(ledger);
+        fs::remove_file(crate::checkpoints_file(folder)).unwrap();
+        Notary::new(folder, Place::of_ledger(folder).open(|_| Ok(())).unwrap())
+    }
+
+    #[test]
+    fn few_events_that_keep_coming_are_signed_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut notary = unsigned(dir.path());
+        notary.idle = Duration::from_millis(300);
+        let (errands, receiver) = channel();
+        let thread = thread::spawn(move || notary.run(&receiver));
+        let signed = (0..100).any(|_| {
+            errands.send(Errand::Wrote(1)).unwrap();
+            thread::sleep(Duration::from_millis(50));
+            crate::checkpoints_file(dir.path()).exists()
+        });
+        drop(errands);
+        thread.join().unwrap();
+        assert!(signed, "it waited for a pause between events");
+    }
+
+    #[test]
+    fn all_rows_are_not_read_again_and_again_where_they_contradict() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut notary = unsigned(dir.path());
+        let mut note = Note::new(Checkpoint { origin: notary.key.name.clone(), size: 1, root: [7; 32] }.text());
+        note.sign(&notary.key.signing, &notary.key.name);
+        NoteFile::checkpoints(dir.path()).append(&note).unwrap();
+        assert!(matches!(notary.sign(), Err(LedgerError::Contradiction(1))));
+        fs::remove_file(crate::checkpoints_file(dir.path())).unwrap();
+        assert!(matches!(notary.sign(), Err(LedgerError::Contradiction(1))), "it was not asked again");
+        notary.contradiction = notary.contradiction.and_then(|(size, at)| Some((size, at.checked_sub(RETRY)?)));
+        notary.sign().unwrap();
+        assert!(crate::checkpoints_file(dir.path()).exists() && notary.contradiction.is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_signed_is_tried_again_without_a_new_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut notary = unsigned(dir.path());
+        notary.idle = Duration::from_millis(100);
+        fs::create_dir(crate::checkpoints_file(dir.path())).unwrap();
+        let (errands, receiver) = channel();
+        let thread = thread::spawn(move || notary.run(&receiver));
+        errands.send(Errand::Wrote(1)).unwrap();
+        let (reply, answer) = oneshot::channel();
+        errands.send(Errand::Sign(reply)).unwrap();
+        assert!(answer.blocking_recv().unwrap().is_err());
+        fs::remove_dir(crate::checkpoints_file(dir.path())).unwrap();
+        let signed = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            crate::checkpoints_file(dir.path()).is_file()
+        });
+        drop(errands);
+        thread.join().unwrap();
+        assert!(signed, "the row has no checkpoint");
+    }
 }

@@ -263,7 +263,7 @@ fn split_view(chance: &mut Chance, past: &Past) -> Option<(tempfile::TempDir, Tr
     let witness = Witness::open(witness.path()).unwrap();
     cosign(dir.path(), &witness, now()).unwrap();
     let refusal = cosign(other.path(), &witness, now()).unwrap_err();
-    assert!(matches!(refusal, Refusal::Inconsistent { .. } | Refusal::State(LedgerError::Missing(_))), "{refusal}");
+    assert!(matches!(refusal, Refusal::Inconsistent { .. } | Refusal::State(LedgerError::Behind { .. })), "{refusal}");
     Some((dir, trust))
 }
 

@@ -224,6 +224,55 @@ fn archived_segments_are_no_damage_and_what_is_left_still_proves() {
 }
 
 #[test]
+fn archiving_waits_for_the_witness_and_goes_on_where_it_was_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, away) = (dir.path().join("ledger"), dir.path().join("away"));
+    let witness = Witness::open(&dir.path().join("witness")).unwrap();
+    fill(&ledger, 50, 100);
+    cosign(&ledger, &witness, 1_700_000_000).unwrap();
+    fill(&ledger, 100, 100);
+    assert!(matches!(archived(&ledger, 1, &away), Err(LedgerError::Unwitnessed(1))));
+    assert!(!away.exists());
+    cosign(&ledger, &witness, 1_700_000_000).unwrap();
+    // Killed before: a whole file, and half of another.
+    fs::create_dir(&away).unwrap();
+    let (note, file) = (sealed(&ledger, "note").remove(0), sealed(&ledger, "db").remove(0));
+    let (name, other) = (away.join(note.file_name().unwrap()), away.join(file.file_name().unwrap()));
+    fs::write(&other, "another").unwrap();
+    assert!(archived(&ledger, 1, &away).unwrap_err().to_string().contains("there is another file of that name"));
+    assert!(file.exists() && name.exists());
+    fs::rename(&other, away.join("000001-1-101.db.new")).unwrap();
+    archived(&ledger, 1, &away).unwrap();
+    assert!(other.exists() && !file.exists() && !away.join("000001-1-101.db.new").exists());
+    assert!(report(&ledger, &trust(&ledger, &witness)).is_whole());
+}
+
+#[test]
+fn what_the_witness_has_seen_cannot_be_hidden_in_an_archived_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, forged, away) = (dir.path().join("ledger"), dir.path().join("forged"), dir.path().join("away"));
+    let witness = Witness::open(&dir.path().join("witness")).unwrap();
+    fill(&ledger, 30, 1000);
+    cosign(&ledger, &witness, 1_700_000_000).unwrap();
+    // All anew, with the ledger's own key, and the part that the witness has seen is said to be elsewhere.
+    fs::create_dir(&forged).unwrap();
+    for file in ["checkpoint.key", "checkpoint.pub"] {
+        fs::copy(ledger.join(file), forged.join(file)).unwrap();
+    }
+    fill(&forged, 150, 100);
+    archived(&forged, 1, &away).unwrap();
+    let trust = trust(&ledger, &witness);
+    let report = report(&forged, &trust);
+    let words = "rows up to 30 could not be compared with those that the witness os.moda/witness/v1/";
+    assert!(report.problems.iter().any(|damage| damage.what.starts_with(words)), "{report:?}");
+    assert_eq!(report.cosigned_until, None);
+    if let Some((whole, words)) = python(&forged, &trust) {
+        assert!(!whole && words.contains("rows up to 30 could not be compared"), "{words}");
+    }
+    assert!(verify(&forged, None).unwrap().is_whole(), "nothing that is beside it tells");
+}
+
+#[test]
 fn a_segment_that_is_gone_without_a_word_is_damage() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 300, 100);

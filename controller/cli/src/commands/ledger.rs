@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use osmoda_ledger::{
-    Ledger, LedgerError, PublicKey, Reader, Trust, archive as archive_segment, log_key, prove as prove_row,
+    Damage, Ledger, LedgerError, PublicKey, Reader, Trust, archive as archive_segment, log_key, prove as prove_row,
     prove_since, verify_with,
 };
 use osmoda_schemas::{
@@ -28,6 +28,9 @@ fn unprovable(error: LedgerError) -> Failure {
         LedgerError::Missing(_) | LedgerError::Unsigned(_) | LedgerError::NoCheckpoint | LedgerError::Segment(_) => {
             Problem::new(404, "not-in-the-ledger", error.to_string()).into()
         }
+        LedgerError::Unwitnessed(_) => Problem::new(409, "not-cosigned", error.to_string())
+            .hint("agentd asks the witness after each checkpoint: `systemctl status osmoda-witness`, then try again")
+            .into(),
         LedgerError::Contradiction(_) => Problem::new(409, "ledger-damaged", error.to_string()).into(),
         other => unreadable(other),
     }
@@ -49,15 +52,14 @@ pub async fn verify(
     let folder = folder.unwrap_or_else(|| context.ledger());
     let read_all = |files: &[PathBuf]| files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>();
     let mut trust = Trust { key: key.map(read).transpose()?, witnesses: read_all(witnesses)?, seen: read_all(seen)? };
-    let mut unknown = None;
+    let mut memory = Memory::default();
     if ours && seen.is_empty() {
-        match remembered(context, &folder).await {
-            Ok(notes) => trust.seen = notes,
-            Err(words) => unknown = Some(words),
-        }
+        memory = remembered(context, &folder).await;
+        trust.seen = memory.notes;
     }
     let mut report = verify_with(&folder, &trust).map_err(unreadable)?;
-    report.warnings.extend(unknown);
+    report.problems.extend(memory.problem.map(|what| Damage { id: None, what }));
+    report.warnings.extend(memory.warning);
     context.printer.print(&report, |printer| {
         let signed = match report.signed_until {
             Some(id) => format!("{} checkpoints, the last one of row {id}", report.checkpoints),
@@ -83,23 +85,38 @@ pub async fn verify(
     Ok(u8::from(!report.is_whole()))
 }
 
-/// What the machine's witness remembers of the ledger; or a warning, where a witness is known and says nothing of it.
-async fn remembered(context: &Context, folder: &Path) -> Result<Vec<String>, String> {
-    let known = folder.join("witness.pub").exists();
-    let logs = match context.witness().call::<ListWitnessedLogs>(&Nothing {}).await {
-        Ok(answer) => answer.logs,
-        Err(error) if known => return Err(format!("the witness was not asked: {error}")),
-        Err(_) => return Ok(Vec::new()),
-    };
-    let name = log_key(folder).map_err(|error| error.to_string())?.name().to_owned();
-    let of_this = |log: &WitnessedLog| PublicKey::parse(&log.key).is_some_and(|key| key.name() == name);
-    let notes: Vec<String> = logs.into_iter().filter(of_this).map(|log| log.checkpoint).collect();
-    if notes.is_empty() && known {
-        return Err(
-            "the witness does not know this ledger: it was put in the place of another, or just made".to_owned()
-        );
+/// What the machine's witness has to say of its ledger.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Memory {
+    /// All that it has cosigned. Of another log, too: this machine has one ledger, so that was the one before.
+    notes: Vec<String>,
+    problem: Option<String>,
+    warning: Option<String>,
+}
+
+impl Memory {
+    /// Of a ledger whose key has that name; `known`: it has met a witness.
+    fn new(logs: Vec<WitnessedLog>, name: Option<&str>, known: bool) -> Self {
+        let of_this = |log: &WitnessedLog| PublicKey::parse(&log.key).is_some_and(|key| Some(key.name()) == name);
+        let problem = (known && !logs.iter().any(of_this)).then(|| {
+            "the witness does not know this ledger: it was put in the place of another, or the witness has lost its state"
+                .to_owned()
+        });
+        let notes = logs.into_iter().map(|log| log.checkpoint).filter(|note| !note.is_empty()).collect();
+        Self { notes, problem, warning: None }
     }
-    Ok(notes.into_iter().filter(|note| !note.is_empty()).collect())
+}
+
+/// Asks the machine's witness.
+async fn remembered(context: &Context, folder: &Path) -> Memory {
+    let known = folder.join("witness.pub").exists();
+    match context.witness().call::<ListWitnessedLogs>(&Nothing {}).await {
+        Ok(answer) => Memory::new(answer.logs, log_key(folder).ok().as_ref().map(PublicKey::name), known),
+        Err(error) => {
+            let warning = known.then(|| format!("the witness was not asked: {error}"));
+            Memory { warning, ..Memory::default() }
+        }
+    }
 }
 
 /// Proves that a row is in the ledger.
@@ -140,4 +157,23 @@ pub async fn checkpoint(context: &Context) -> Result<u8, Failure> {
     let ledger = Ledger::open(&context.ledger()).map_err(unreadable)?;
     ledger.checkpoint().await.map_err(unreadable)?;
     head(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_before_is_not_forgotten_for_a_new_key() {
+        // An example of signed-note.
+        let key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        let log = |key: &str, whose: &str| WitnessedLog { key: key.into(), size: 1, checkpoint: whose.into() };
+        let (name, own, other) = ("PeterNeumann", log(key, "own's"), log("another", "other's"));
+        let both = Memory::new(vec![own, other.clone()], Some(name), true);
+        assert_eq!((both.notes.as_slice(), both.problem), (&["own's".to_owned(), "other's".to_owned()][..], None));
+        let unknown = Memory::new(vec![other], Some(name), true);
+        assert_eq!(unknown.notes, ["other's"]);
+        assert!(unknown.problem.is_some());
+        assert_eq!(Memory::new(Vec::new(), Some(name), false), Memory::default(), "it has just been made");
+    }
 }

@@ -19,6 +19,8 @@ pub(super) struct Claim {
     pub(super) size: u64,
     pub(super) root: Hash,
     pub(super) by: By,
+    /// It was given to the verification, not found beside the ledger.
+    pub(super) kept: bool,
 }
 
 /// Who says so.
@@ -82,10 +84,9 @@ pub(super) fn collect(folder: &Path, trust: &Trust, report: &mut Report) -> Resu
             }
         }
     }
-    let own = claims.iter().filter(|claim| claim.by != By::Ledger);
-    report.cosigned_until = own.map(|claim| claim.size.cast_signed()).max();
     for text in &trust.seen {
-        claims.extend(kept(text, &key, &witnesses, report));
+        let kept = kept(text, &key, &witnesses, report);
+        claims.extend(kept.into_iter().map(|claim| Claim { kept: true, ..claim }));
     }
     claims.sort_by_key(|claim| claim.size);
     two_trees(&claims, report);
@@ -101,7 +102,7 @@ fn two_trees(claims: &[Claim], report: &mut Report) {
 }
 
 fn claim(checkpoint: Checkpoint, by: By) -> Claim {
-    Claim { size: checkpoint.size, root: checkpoint.root, by }
+    Claim { size: checkpoint.size, root: checkpoint.root, by, kept: false }
 }
 
 /// What a note says, when it is one of this ledger and signed by its key.

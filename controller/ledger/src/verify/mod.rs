@@ -35,7 +35,7 @@ pub struct Report {
     pub checkpoints: usize,
     /// Rows up to this one are covered by a checkpoint.
     pub signed_until: Option<i64>,
-    /// Rows up to this one are covered by a checkpoint that a known witness has cosigned.
+    /// Rows up to this one are those of a checkpoint that a known witness has cosigned.
     pub cosigned_until: Option<i64>,
     /// Segments that are archived, and were not looked at.
     pub archived: Vec<u32>,

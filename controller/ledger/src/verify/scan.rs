@@ -37,6 +37,8 @@ pub(super) struct Scan {
     /// The tree so far; none after a gap, where nobody knows which leaf is which.
     tree: Option<Frontier>,
     claims: std::iter::Peekable<std::vec::IntoIter<Claim>>,
+    /// Rows of the largest claim.
+    newest: u64,
     /// Rows up to here have a root that was signed.
     agreed: u64,
     contradicted: bool,
@@ -116,6 +118,7 @@ impl Scan {
             previous,
             preimage: Vec::new(),
             tree: Some(Frontier::default()),
+            newest: claims.last().map_or(0, |claim| claim.size),
             claims: claims.into_iter().peekable(),
             agreed: 0,
             contradicted: false,
@@ -197,6 +200,7 @@ impl Scan {
             if *root.get_or_insert_with(|| tree.root()) == claim.root {
                 self.agreed = size;
                 if let By::Witness(name, time) = &claim.by {
+                    report.cosigned_until = Some(size.cast_signed());
                     self.clock.compare(name, *time, report);
                 }
             } else if !self.contradicted {
@@ -257,8 +261,22 @@ impl Scan {
         }
         self.sealed.push((number, manifest.sha256));
         self.missing.push(number);
+        self.pass_over(manifest.last, report);
         self.settle(manifest.last, report);
         Ok(())
+    }
+
+    /// Leaves out what was claimed of fewer rows than `end`, which are in a segment that is not here. What somebody kept
+    /// would be no proof against a forger with the ledger's key if it could be left out, too, nor would the last word.
+    fn pass_over(&mut self, end: u64, report: &mut Report) {
+        let mut told = 0;
+        while let Some(claim) = self.claims.next_if(|claim| claim.size < end) {
+            if (claim.kept || claim.size == self.newest) && claim.size > told {
+                told = claim.size;
+                let words = format!("rows up to {told} could not be compared with those that {}", claim.by.words());
+                report.add(None, format!("{words}: put back the archived segment that they are in"));
+            }
+        }
     }
 
     /// Compares what events say of segments with what they are.
