@@ -29,16 +29,7 @@ fn fill(folder: &Path, events: usize) {
 /// The independent verifier with `arguments`: did it agree, and what did it say? None when it cannot look at signatures.
 fn python(arguments: &[&Path]) -> Option<(bool, String)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify_ledger.py");
-    let Ok(output) = Command::new("python3").arg(script).args(arguments).output() else {
-        println!("SKIPPED: the independent verifier needs python3");
-        return None;
-    };
-    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if words.contains("SIGNATURES NOT CHECKED") {
-        println!("SKIPPED: the independent verifier needs `cryptography` to look at signatures");
-        return None;
-    }
-    Some((output.status.success(), words))
+    common::verdict(Command::new("python3").arg(script).args(arguments))
 }
 
 struct Case {

@@ -147,6 +147,11 @@ pub fn python(folder: &Path, trust: &Trust) -> Option<(bool, String)> {
     for (n, note) in trust.seen.iter().enumerate() {
         command.arg("--seen").arg(file(&format!("seen-{n}"), note));
     }
+    verdict(&mut command)
+}
+
+/// What the independent verifier says: did it agree, and in which words? None when it cannot look at signatures.
+pub fn verdict(command: &mut Command) -> Option<(bool, String)> {
     let Ok(output) = command.output() else {
         println!("SKIPPED: the independent verifier needs python3");
         return None;
