@@ -72,12 +72,18 @@ fn forms(host: Host<'_>) -> Result<()> {
         &["events", "--type", "document.*", "--limit", "3"],
     ];
     for words in asked {
-        let (json, _) = status_is(host, &[words, &["-o", "json"]].concat(), 0)?;
-        let (yaml, _) = status_is(host, &[words, &["-o", "yaml"]].concat(), 0)?;
-        let json: Value = serde_json::from_str(&json).with_context(|| format!("{words:?}: {json}"))?;
-        let yaml: Value = serde_saphyr::from_str(&yaml).with_context(|| format!("{words:?}: {yaml}"))?;
-        ensure!(json == yaml, "{words:?}:\n{json:#}\n{yaml:#}");
-        ensure!(json.is_object() || json.is_array(), "{words:?}: {json}");
+        // What is asked about may change between two questions (a witness signs when it gets to it), but not every time.
+        let mut differ = String::new();
+        let same = wait("JSON and YAML to say the same", SOON, || {
+            let (json, _) = status_is(host, &[words, &["-o", "json"]].concat(), 0)?;
+            let (yaml, _) = status_is(host, &[words, &["-o", "yaml"]].concat(), 0)?;
+            let json: Value = serde_json::from_str(&json).with_context(|| format!("{words:?}: {json}"))?;
+            let yaml: Value = serde_saphyr::from_str(&yaml).with_context(|| format!("{words:?}: {yaml}"))?;
+            ensure!(json.is_object() || json.is_array(), "{words:?}: {json}");
+            differ = format!("{words:?}:\n{json:#}\n{yaml:#}");
+            Ok(json == yaml)
+        });
+        same.context(differ)?;
         let (table, _) = status_is(host, words, 0)?;
         ensure!(!table.trim().is_empty() && !table.contains('\u{1b}'), "{words:?}: {table:?}");
     }
