@@ -53,14 +53,14 @@ fn two_sets(u: &mut Unstructured<'_>) -> Result<()> {
     let digest = desired.digest();
     assert_eq!(digest, anew(&after), "the digest of the same objects, computed anew, is another");
     // Without a path nothing is read from the store: objects and their hashes are what a plan goes by.
-    let base = Base { path: None, manifest: base.manifest };
+    let base = Base { path: None, folder: PathBuf::new(), manifest: base.manifest };
     let planned = planned(&base, &after, digest, &renderers);
     says_what_differs(&planned, &before, &after);
     let next = generation(&after, &renderers);
     let written = osmoda_schemas::canonical_json(&next.manifest);
     let manifest: Manifest = serde_json::from_str(&written).unwrap();
     assert_eq!(manifest, next.manifest, "the manifest does not come back: {written}");
-    let base = Base { path: Some(next.path().clone()), manifest };
+    let base = Base { path: Some(next.path().clone()), folder: PathBuf::new(), manifest };
     let nothing = self::planned(&base, &after, digest, &renderers).body;
     assert!(nothing.objects.is_empty() && nothing.units.is_empty(), "{nothing:?}");
     assert!(nothing.closure.added.is_empty() && nothing.closure.removed.is_empty(), "{nothing:?}");

@@ -482,7 +482,7 @@ fn plan_of_changed(
 
 fn read_base(machine: &Machine) -> Result<Base, std::io::Error> {
     let path: Option<StorePath> = machine.active()?;
-    path.map_or_else(|| Ok(Base::default()), Base::read)
+    path.map_or_else(|| Ok(Base::default()), |path| Base::read(&machine.store, path))
 }
 
 fn merge(into: &mut Update, update: Update) {

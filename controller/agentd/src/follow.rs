@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{Config, EventKind, NullWatcher, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
 use osmoda_runtime::WorkQueue;
 
 use crate::reconcile::{ChangedPaths, Key};
@@ -63,6 +63,14 @@ impl DocumentFolders {
             queue.add(Key::Documents, "file", debounce);
         };
         Ok(Self::watched_by(RecommendedWatcher::new(handler, no_links())?, roots))
+    }
+}
+
+impl DocumentFolders<NullWatcher> {
+    /// Folders that nobody follows: a simulation says itself what changed in them.
+    #[must_use]
+    pub fn unwatched(roots: &[PathBuf]) -> Self {
+        Self::watched_by(NullWatcher, roots)
     }
 }
 

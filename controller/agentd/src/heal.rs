@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use osmoda_generation::Units;
@@ -14,7 +14,7 @@ use osmoda_schemas::{
 };
 use osmoda_systemd::{ActiveState, JobResult, Manager, UnitFile, UnitSnapshot, Verb};
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{controller::Controller, step_error::StepError};
 
@@ -55,7 +55,8 @@ impl Wanted {
         if active == self.generation {
             return;
         }
-        let read = controller.base.path.as_ref().map_or(Ok(Units::default()), |path| Units::read(path.as_path()));
+        let base = &controller.base;
+        let read = if base.path.is_some() { Units::read(&base.folder) } else { Ok(Units::default()) };
         match read {
             Ok(units) => {
                 self.units = units;

@@ -1,37 +1,24 @@
 //! agentd: reads what is wished, makes it real through SafeSwitch, keeps it so, and says how it is.
 
-mod api;
-mod controller;
-mod events;
-mod follow;
-mod heal;
-mod ingest;
-mod reconcile;
-mod sources;
-mod status;
-mod step_error;
-mod store;
-mod system;
-mod witness;
-mod world;
-
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use osmoda_apps::Apps;
-use osmoda_generation::plan::Renderers;
+use osmoda_agentd::{
+    api,
+    controller::Controller,
+    follow::{self, DocumentFolders},
+    ingest::Judge,
+    reconcile::{self, Loop},
+    renderers, witness,
+};
 use osmoda_ipc::{Metrics, Peers};
 use osmoda_ledger::{Follower, Ledger};
-use osmoda_mcp::McpServers;
-use osmoda_routines::Routines;
 use osmoda_runtime::WorkQueue;
 use osmoda_safeswitch::Machine;
 use osmoda_systemd::Manager;
-use osmoda_wallets::WalletPolicies;
-use osmoda_watch::Watchers;
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use crate::{controller::Controller, follow::DocumentFolders, ingest::Judge, reconcile::Loop};
+
 
 /// The controller daemon of osModa.
 #[derive(Debug, Parser)]
@@ -130,17 +117,6 @@ async fn serve_while(
             Err(error) => format!("the loop ended: {error}").into(),
         }),
     }
-}
-
-/// What objects of each kind become in the backend `profile`.
-fn renderers() -> Renderers {
-    Renderers::new(vec![
-        Arc::new(Apps),
-        Arc::new(McpServers),
-        Arc::new(Routines),
-        Arc::new(WalletPolicies),
-        Arc::new(Watchers),
-    ])
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use notify::{RecommendedWatcher, Watcher};
 use osmoda_ipc::{Gauge, Metrics};
 use osmoda_runtime::{Backoff, WorkQueue};
 use osmoda_systemd::{Manager, UnitEvents};
@@ -42,16 +43,16 @@ const SETTLE: Duration = Duration::from_millis(5);
 pub type ChangedPaths = Arc<StdMutex<Option<BTreeSet<PathBuf>>>>;
 
 /// The loop with what it needs.
-pub struct Loop {
+pub struct Loop<W = RecommendedWatcher> {
     pub controller: Arc<Mutex<Controller>>,
     pub queue: WorkQueue<Key>,
     pub changed: ChangedPaths,
-    pub folders: DocumentFolders,
+    pub folders: DocumentFolders<W>,
     pub resync: Duration,
     pub metrics: Metrics,
 }
 
-impl Loop {
+impl<W: Watcher> Loop<W> {
     /// Runs for ever.
     pub async fn run(mut self) {
         let mut wanted = Wanted::default();

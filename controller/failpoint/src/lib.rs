@@ -5,6 +5,8 @@
 //! `PROGRAM before|after POINT DETAIL`, and `arm` may hold one line, `PROGRAM before|after POINT ORDINAL ACTION`: at the
 //! place with that ordinal, counted from 1 over all processes, the action is taken, once: `kill`, or, before what may
 //! fail, the name of an error: `ENOSPC`, `EIO`, `EROFS`.
+//!
+//! With the feature `simulated` a test of the whole loop in one thread ([`simulated::set`]) decides at each place instead.
 
 use std::{fmt::Display, io};
 
@@ -14,6 +16,8 @@ use std::{fmt::Display, io};
 /// What the test asks for; the caller acts as if the system had said so.
 #[cfg_attr(not(feature = "on"), inline)]
 pub fn may_fail(point: &'static str, detail: impl Display) -> io::Result<()> {
+    #[cfg(feature = "simulated")]
+    simulated::pass("before", point, &detail)?;
     #[cfg(feature = "on")]
     return armed::pass("before", point, &detail);
     #[cfg(not(feature = "on"))]
@@ -32,10 +36,53 @@ pub fn before(point: &'static str, detail: impl Display) {
 /// It has happened, and nobody knows yet.
 #[cfg_attr(not(feature = "on"), inline)]
 pub fn after(point: &'static str, detail: impl Display) {
+    #[cfg(feature = "simulated")]
+    let _ = simulated::pass("after", point, &detail);
     #[cfg(feature = "on")]
     let _ = armed::pass("after", point, &detail);
     #[cfg(not(feature = "on"))]
     let _ = (point, detail);
+}
+
+/// Places of a simulated machine, whose programs all run in one thread.
+#[cfg(feature = "simulated")]
+pub mod simulated {
+    use std::{cell::RefCell, fmt::Display, io, panic, rc::Rc};
+
+    /// What is done at a place.
+    #[derive(Debug)]
+    pub enum Action {
+        /// Nothing.
+        Pass,
+        /// The program ends here: its task unwinds, with [`Killed`], and nothing after the place happens.
+        Kill,
+        /// What is about to be done fails like this.
+        Fail(io::Error),
+    }
+
+    /// What a task unwinds with that is killed.
+    #[derive(Debug)]
+    pub struct Killed;
+
+    type Decide = Rc<dyn Fn(&str, &'static str, &dyn Display) -> Action>;
+
+    thread_local! {
+        static DECIDE: RefCell<Option<Decide>> = const { RefCell::new(None) };
+    }
+
+    /// Sets who decides in this thread, by side (`before`, `after`), place and detail; none: nothing is done anywhere.
+    pub fn set(decide: Option<Decide>) {
+        DECIDE.with_borrow_mut(|set| *set = decide);
+    }
+
+    pub(super) fn pass(side: &str, point: &'static str, detail: &dyn Display) -> io::Result<()> {
+        let decide = DECIDE.with_borrow(Clone::clone);
+        match decide.map_or(Action::Pass, |decide| decide(side, point, detail)) {
+            Action::Pass => Ok(()),
+            Action::Fail(error) => Err(error),
+            Action::Kill => panic::resume_unwind(Box::new(Killed)),
+        }
+    }
 }
 
 #[cfg(feature = "on")]

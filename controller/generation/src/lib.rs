@@ -23,5 +23,5 @@ mod units;
 
 pub use profile::{Committed, Profile, read_store_link};
 pub use roots::Roots;
-pub use store::{NixStore, StoreError};
+pub use store::{NixStore, StoreError, StoreModel};
 pub use units::Units;

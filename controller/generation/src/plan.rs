@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use osmoda_schemas::{
@@ -13,6 +13,7 @@ use osmoda_schemas::{
 use osmoda_systemd::{ActiveState, Step, UnitFile, plan_activation};
 
 use crate::{
+    NixStore,
     diff::field_changes,
     fragment::{Fragment, Reconciler, RenderError},
     manifest::Manifest,
@@ -24,6 +25,8 @@ use crate::{
 pub struct Base {
     /// Its store path; none on a machine without one.
     pub path: Option<StorePath>,
+    /// Where its files are.
+    pub folder: PathBuf,
     /// Its manifest.
     pub manifest: Manifest,
 }
@@ -33,9 +36,10 @@ impl Base {
     ///
     /// # Errors
     /// When its manifest cannot be read.
-    pub fn read(path: StorePath) -> io::Result<Self> {
-        let manifest = Manifest::read(path.as_path())?;
-        Ok(Self { path: Some(path), manifest })
+    pub fn read(store: &NixStore, path: StorePath) -> io::Result<Self> {
+        let folder = store.locate(&path);
+        let manifest = Manifest::read(&folder)?;
+        Ok(Self { path: Some(path), folder, manifest })
     }
 }
 
@@ -221,12 +225,12 @@ impl Difference {
     }
 
     fn take_old(&mut self, base: &Base, reference: &ObjectRef) -> Result<(), PlanError> {
-        let (Some(path), Some(entry)) = (&base.path, base.manifest.objects.get(reference)) else { return Ok(()) };
+        let (Some(_), Some(entry)) = (&base.path, base.manifest.objects.get(reference)) else { return Ok(()) };
         self.old_paths.extend(entry.references.iter().cloned());
         for unit in &entry.units {
-            let text = fs::read_to_string(path.as_path().join("units").join(unit))?;
+            let text = fs::read_to_string(base.folder.join("units").join(unit))?;
             self.owners.insert(unit.clone(), reference.clone());
-            if is_wanted(path.as_path(), unit) {
+            if is_wanted(&base.folder, unit) {
                 self.old_wanted.insert(unit.clone());
             }
             self.old_units.insert(unit.clone(), UnitFile::parse(&text));
@@ -283,8 +287,10 @@ fn change(object: &ObjectRef, change: Change, author: Author, hash: Option<Conte
 /// # Errors
 /// When it is there and cannot be read.
 pub fn old_document(base: &Base, reference: &ObjectRef) -> io::Result<Option<String>> {
-    let Some(path) = &base.path else { return Ok(None) };
-    let file = path.as_path().join(format!("desired/{}/{}.json", reference.kind, reference.name));
+    if base.path.is_none() {
+        return Ok(None);
+    }
+    let file = base.folder.join(format!("desired/{}/{}.json", reference.kind, reference.name));
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

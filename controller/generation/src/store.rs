@@ -2,19 +2,21 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use osmoda_failpoint as failpoint;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     assemble::Generation,
     nar,
-    store_path::{StoreObject, StorePath},
+    store_path::{STORE_DIR, StoreObject, StorePath},
 };
 
 /// Longest time that an addition or a question may take.
@@ -61,12 +63,28 @@ pub enum StoreError {
 /// The store of this machine.
 #[derive(Clone, Debug)]
 pub struct NixStore {
-    program: PathBuf,
+    way: Way,
+    folder: PathBuf,
+}
+
+/// How the store is reached.
+#[derive(Clone, Debug)]
+enum Way {
+    /// With this program.
+    Program(PathBuf),
+    /// It is a simulated one.
+    Model(Arc<dyn StoreModel>),
+}
+
+/// What takes the place of Nix where the whole loop is simulated.
+pub trait StoreModel: fmt::Debug + Send + Sync {
+    /// As [`NixStore::add`].
+    fn add<'a>(&'a self, generation: &'a Generation) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 impl Default for NixStore {
     fn default() -> Self {
-        Self { program: PathBuf::from("nix-store") }
+        Self::with_program("nix-store")
     }
 }
 
@@ -74,7 +92,25 @@ impl NixStore {
     /// A store that is reached with this program.
     #[must_use]
     pub fn with_program(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into() }
+        Self { way: Way::Program(program.into()), folder: PathBuf::from(STORE_DIR) }
+    }
+
+    /// A store that is not Nix's, with its files below a folder. It can be added to, and nothing else.
+    #[must_use]
+    pub fn simulated(model: Arc<dyn StoreModel>, folder: impl Into<PathBuf>) -> Self {
+        Self { way: Way::Model(model), folder: folder.into() }
+    }
+
+    /// The folder that its files are in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the files of a path are.
+    #[must_use]
+    pub fn locate(&self, path: &StorePath) -> PathBuf {
+        self.folder.join(path.base_name())
     }
 
     /// Adds a generation and what it refers to; what is there already is left as it is. The caller holds a root of it.
@@ -82,12 +118,17 @@ impl NixStore {
     /// # Errors
     /// When Nix is missing, or refuses: most often because the generation names a store path that is not there.
     pub async fn add(&self, generation: &Generation) -> Result<(), StoreError> {
+        failpoint::before("nix.import", generation.path());
+        if let Way::Model(model) = &self.way {
+            model.add(generation).await?;
+            failpoint::after("nix.import", generation.path());
+            return Ok(());
+        }
         let mut export = Vec::new();
         for object in &generation.objects {
             export_one(&mut export, object);
         }
         export.extend(0_u64.to_le_bytes());
-        failpoint::before("nix.import", generation.path());
         self.run(&["--import"], export, CALL).await?;
         failpoint::after("nix.import", generation.path());
         Ok(())
@@ -137,7 +178,10 @@ impl NixStore {
     async fn run(&self, arguments: &[&str], input: Vec<u8>, deadline: Duration) -> Result<String, StoreError> {
         let what = arguments.join(" ");
         let io = |source| StoreError::Io { what: format!("`nix-store {}`", arguments.join(" ")), source };
-        let mut child = Command::new(&self.program)
+        let Way::Program(program) = &self.way else {
+            return Err(StoreError::Missing(io::ErrorKind::Unsupported.into()));
+        };
+        let mut child = Command::new(program)
             .args(arguments)
             .current_dir(Path::new("/"))
             .stdin(Stdio::piped())

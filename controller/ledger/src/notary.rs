@@ -1,6 +1,7 @@
 //! Signing checkpoints, in a thread of its own: nobody who appends waits for it.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
@@ -58,6 +59,12 @@ pub(crate) struct Notary {
     unsealed: bool,
     /// When that failed.
     not_sealed: Option<Instant>,
+}
+
+impl fmt::Debug for Notary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notary").field("folder", &self.folder).finish_non_exhaustive()
+    }
 }
 
 impl Notary {
@@ -140,7 +147,7 @@ impl Notary {
         }
     }
 
-    fn sign(&mut self) -> Result<(), LedgerError> {
+    pub(crate) fn sign(&mut self) -> Result<(), LedgerError> {
         if let Some((size, _)) = self.contradiction.filter(|(_, at)| at.elapsed() < RETRY) {
             (self.signed, self.due) = (Some(Instant::now()), self.due.map(|_| Instant::now() + RETRY));
             return Err(LedgerError::Contradiction(size));

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     slice,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
     thread::{Builder, JoinHandle},
@@ -22,7 +22,7 @@ use crate::{
     chain::{self, Event},
     checkpoint::Lock,
     database::{self, Live},
-    key::Place,
+    key::{Key, Place},
     notary::{Errand, Notary},
 };
 
@@ -61,6 +61,8 @@ struct Shared {
     sender: Option<Sender<Message>>,
     /// The writer and the notary, which ends when the writer has.
     threads: Vec<JoinHandle<()>>,
+    /// In place of both: whoever appends writes.
+    inline: Option<Mutex<(Writer, Receiver<Message>)>>,
 }
 
 type Reply = oneshot::Sender<Result<Vec<Receipt>, LedgerError>>;
@@ -88,6 +90,7 @@ impl Entry {
 }
 
 /// Where rows go.
+#[derive(Debug)]
 struct Target {
     folder: PathBuf,
     live: Live,
@@ -95,6 +98,7 @@ struct Target {
     fill: u64,
 }
 
+#[derive(Debug)]
 enum Message {
     Append(Vec<Entry>, Reply),
     Checkpoint(oneshot::Sender<Result<(), LedgerError>>),
@@ -124,19 +128,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`].
     pub fn open_with_fill(folder: &Path, fill: u64) -> Result<Self, LedgerError> {
-        let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill };
-        // A key that takes the place of a lost one is an event; the first one comes before all events.
-        let place = Place::of_ledger(folder);
-        let lock = if place.key_file().exists() { None } else { Some(Lock::take(folder)?) };
-        let key = place.open(|public| {
-            if database::head(&target.live.db)?.id == 0 {
-                return Ok(());
-            }
-            let payload = serde_json::json!({ "public": public.to_string() });
-            let mut entry = Some(Entry::new(Event::new("ledger.key-created", "ledger", payload))?);
-            write(&mut target, || entry.take().into_iter().collect()).map(drop)
-        })?;
-        drop(lock);
+        let (target, key) = prepare(folder, fill)?;
         let failed = |e| LedgerError::file(folder, e);
         let (sender, messages) = channel();
         let (errands, for_notary) = channel();
@@ -145,12 +137,25 @@ impl Ledger {
         }
         let writer = Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || Writer { target, notary: errands }.run(&messages))
+            .spawn(move || Writer { target, notary: Signer::Thread(errands) }.run(&messages))
             .map_err(failed)?;
         let notary = Notary::new(folder, key);
         let notary =
             Builder::new().name("ledger-notary".to_owned()).spawn(move || notary.run(&for_notary)).map_err(failed)?;
-        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), threads: vec![writer, notary] }) })
+        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), threads: vec![writer, notary], inline: None }) })
+    }
+
+    /// [`Ledger::open`] without threads: whoever appends does the work, and no checkpoint is signed but by
+    /// [`Ledger::checkpoint`]. So nothing happens behind the back of a simulation.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_inline(folder: &Path) -> Result<Self, LedgerError> {
+        let (target, key) = prepare(folder, FILL)?;
+        let (sender, messages) = channel();
+        let writer = Writer { target, notary: Signer::Inline(Notary::new(folder, key)) };
+        let inline = Some(Mutex::new((writer, messages)));
+        Ok(Self { shared: Arc::new(Shared { sender: Some(sender), threads: Vec::new(), inline }) })
     }
 
     /// Appends an event; it is durable when this returns.
@@ -188,25 +193,70 @@ impl Ledger {
     /// When it cannot be written.
     pub async fn checkpoint(&self) -> Result<(), LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.sender()?.send(Message::Checkpoint(reply)).map_err(|_| LedgerError::Closed)?;
+        self.pass(Message::Checkpoint(reply))?;
         answer.await.map_err(|_| LedgerError::Closed)?
     }
 
     fn send(&self, events: Vec<Event>) -> Result<oneshot::Receiver<Result<Vec<Receipt>, LedgerError>>, LedgerError> {
         let entries = events.into_iter().map(Entry::new).collect::<Result<_, _>>()?;
         let (reply, answer) = oneshot::channel();
-        self.sender()?.send(Message::Append(entries, reply)).map_err(|_| LedgerError::Closed)?;
+        self.pass(Message::Append(entries, reply))?;
         Ok(answer)
     }
 
-    fn sender(&self) -> Result<&Sender<Message>, LedgerError> {
-        self.shared.sender.as_ref().ok_or(LedgerError::Closed)
+    fn pass(&self, message: Message) -> Result<(), LedgerError> {
+        let sender = self.shared.sender.as_ref().ok_or(LedgerError::Closed)?;
+        sender.send(message).map_err(|_| LedgerError::Closed)?;
+        if let Some(inline) = &self.shared.inline {
+            let (writer, messages) = &mut *inline.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(message) = messages.try_recv() {
+                writer.take(message, messages);
+            }
+        }
+        Ok(())
     }
 }
 
+/// Opens the files, and makes the key when there is none.
+fn prepare(folder: &Path, fill: u64) -> Result<(Target, Key), LedgerError> {
+    let mut target = Target { folder: folder.to_owned(), live: database::open(folder)?, fill };
+    // A key that takes the place of a lost one is an event; the first one comes before all events.
+    let place = Place::of_ledger(folder);
+    let lock = if place.key_file().exists() { None } else { Some(Lock::take(folder)?) };
+    let key = place.open(|public| {
+        if database::head(&target.live.db)?.id == 0 {
+            return Ok(());
+        }
+        let payload = serde_json::json!({ "public": public.to_string() });
+        let mut entry = Some(Entry::new(Event::new("ledger.key-created", "ledger", payload))?);
+        write(&mut target, || entry.take().into_iter().collect()).map(drop)
+    })?;
+    drop(lock);
+    Ok((target, key))
+}
+
+#[derive(Debug)]
 struct Writer {
     target: Target,
-    notary: Sender<Errand>,
+    notary: Signer,
+}
+
+/// Where errands of the notary go.
+#[derive(Debug)]
+enum Signer {
+    Thread(Sender<Errand>),
+    Inline(Notary),
+}
+
+impl Signer {
+    fn send(&mut self, errand: Errand) {
+        match (self, errand) {
+            // A notary that is gone drops it, and who waits hears that the ledger is closed.
+            (Self::Thread(sender), errand) => drop(sender.send(errand)),
+            (Self::Inline(notary), Errand::Sign(reply)) => drop(reply.send(notary.sign())),
+            (Self::Inline(_), Errand::Wrote(_) | Errand::Seal) => {}
+        }
+    }
 }
 
 impl Writer {
@@ -220,9 +270,9 @@ impl Writer {
         let mut queue = Queue { first: Some(first), messages, events: 0, waiting: Vec::new(), checkpoints: Vec::new() };
         match write(&mut self.target, || queue.take()) {
             Ok(Written { receipts, sealed }) => {
-                let _ = self.notary.send(Errand::Wrote(receipts.len()));
+                self.notary.send(Errand::Wrote(receipts.len()));
                 if sealed {
-                    let _ = self.notary.send(Errand::Seal);
+                    self.notary.send(Errand::Seal);
                 }
                 let mut receipts = receipts.into_iter();
                 for (events, reply) in queue.waiting {
@@ -233,8 +283,7 @@ impl Writer {
             Err(error) => queue.waiting.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
         }
         for reply in queue.checkpoints {
-            // A notary that is gone drops it, and who waits hears that the ledger is closed.
-            let _ = self.notary.send(Errand::Sign(reply));
+            self.notary.send(Errand::Sign(reply));
         }
     }
 }

@@ -119,7 +119,7 @@ pub(crate) async fn record_once(
         let ledger = match ledger {
             Some(ledger) => ledger,
             // Not before it is needed: on a full disk it may not be had, and the way back does not depend on it.
-            None => ledger.insert(Ledger::open(&folder)?),
+            None => ledger.insert((machine.ledger)(&folder)?),
         };
         ledger.append(event).await?;
     }

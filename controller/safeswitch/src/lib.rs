@@ -22,5 +22,5 @@ pub use machine::{Machine, SwitchError, short_id};
 pub use probe::Prober;
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use rollback::deadman;
-pub use runner::Runner;
+pub use runner::{Agentd, Runner};
 pub use start::{Decision, StartError, SwitchRequest, decide, resume, start};

@@ -1,9 +1,12 @@
 //! What a switch works on: the folders, the profile, the store and the ledger of a machine.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use osmoda_generation::{NixStore, Profile, Roots, StoreError, durable, read_store_link, store_path::StorePath};
-use osmoda_ledger::LedgerError;
+use osmoda_ledger::{Ledger, LedgerError};
 use osmoda_systemd::SystemdError;
 use uuid::Uuid;
 
@@ -24,6 +27,8 @@ pub struct Machine {
     pub roots: Roots,
     /// The Nix store.
     pub store: NixStore,
+    /// How its ledger is opened.
+    pub ledger: fn(&Path) -> Result<Ledger, LedgerError>,
 }
 
 impl Default for Machine {
@@ -35,6 +40,7 @@ impl Default for Machine {
             profile: Profile::default(),
             roots: Roots::default(),
             store: NixStore::default(),
+            ledger: Ledger::open,
         }
     }
 }

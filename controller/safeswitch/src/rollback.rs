@@ -8,7 +8,7 @@ use osmoda_schemas::switch::SwitchState;
 use serde_json::json;
 
 use crate::{
-    Machine, Prober, Runner, SwitchError,
+    Prober, Runner, SwitchError,
     conclude::{judge, record_once},
     runner::{changed_gates, longest_first_look},
     start::runner_unit,
@@ -72,7 +72,7 @@ impl Runner {
 
     /// Asks the old generation's gates of what was changed, until each has passed once.
     async fn old_gates(&self, base: &StorePath, target: &StorePath) -> Vec<String> {
-        let gates = match changed_gates(base, Some(target)) {
+        let gates = match changed_gates(&self.machine, base, Some(target)) {
             Ok(gates) => gates,
             Err(error) => return vec![error.to_string()],
         };
@@ -100,14 +100,11 @@ impl Runner {
 ///
 /// # Errors
 /// When the way back could not be taken; systemd starts the dead-man again then.
-pub async fn deadman(machine: Machine, id: &str) -> Result<SwitchState, SwitchError> {
-    let runner = Runner::open(machine, id).await?;
-    runner.manager.stop_for_certain(&runner_unit(&runner.record.id), STOP).await?;
-    // It may have come to an end in the meantime.
-    let machine = runner.machine.clone();
+pub async fn deadman(mut runner: Runner) -> Result<SwitchState, SwitchError> {
     let id = runner.record.id.clone();
-    drop(runner);
-    let runner = Runner::open(machine, &id).await?;
+    runner.manager.stop_for_certain(&runner_unit(&id), STOP).await?;
+    // It may have come to an end in the meantime.
+    runner.record = runner.journal.read(&id).map_err(SwitchError::io(format!("the record of switch {id}")))?;
     if runner.record.state.is_final() {
         return runner.wind_up().await;
     }

@@ -1,6 +1,6 @@
 //! The runner: carries one switch out, from whatever state its record stands in.
 
-use std::time::Duration as StdDuration;
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration as StdDuration};
 
 use jiff::SignedDuration;
 use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
@@ -16,7 +16,10 @@ use osmoda_systemd::{
     ActivationReport, ActiveState, Manager, UnitEvents, Verb, activate, plan_activation, transient::TransientService,
 };
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 
 use crate::{
     Journal, Machine, Prober, SwitchError,
@@ -43,6 +46,26 @@ pub struct Runner {
     pub(crate) ledger: Option<Ledger>,
     pub(crate) journal: Journal,
     pub(crate) record: SwitchRecord,
+    agentd: Agentd,
+    wake: Arc<Notify>,
+}
+
+/// Who is asked whether osModa answers.
+#[derive(Clone)]
+pub enum Agentd {
+    /// agentd, at its socket.
+    At(PathBuf),
+    /// A simulated one.
+    Simulated(Arc<dyn Fn() -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for Agentd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::At(_) => "At",
+            Self::Simulated(_) => "Simulated",
+        })
+    }
 }
 
 /// How probation ended.
@@ -57,10 +80,33 @@ impl Runner {
     /// # Errors
     /// When the record cannot be read, or systemd not reached.
     pub async fn open(machine: Machine, id: &str) -> Result<Self, SwitchError> {
+        let agentd = Agentd::At(machine.run.join("agentd.sock"));
+        let wake = Arc::new(Notify::new());
+        let (waking, mut signals) =
+            (Arc::clone(&wake), signal(SignalKind::user_defined1()).map_err(SwitchError::io("SIGUSR1"))?);
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                waking.notify_one();
+            }
+        });
+        let manager = Manager::connect().await?;
+        Self::with(machine, manager, agentd, wake, id)
+    }
+
+    /// [`Runner::open`] with all that it talks to. Whoever has asked something of it in the journal wakes it.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn with(
+        machine: Machine,
+        manager: Manager,
+        agentd: Agentd,
+        wake: Arc<Notify>,
+        id: &str,
+    ) -> Result<Self, SwitchError> {
         let journal = machine.journal();
         let record = journal.read(id).map_err(SwitchError::io(format!("the record of switch {id}")))?;
-        let manager = Manager::connect().await?;
-        Ok(Self { machine, manager, ledger: None, journal, record })
+        Ok(Self { machine, manager, ledger: None, journal, record, agentd, wake })
     }
 
     /// Runs to a final state, which is returned.
@@ -130,7 +176,7 @@ impl Runner {
                 .pin(&format!("switch-{}-base", self.record.id), base)
                 .map_err(SwitchError::io("a root of the old generation"))?;
         }
-        if !target.as_path().join("manifest.json").is_file() {
+        if !self.machine.store.locate(target).join("manifest.json").is_file() {
             return Err(SwitchError::Record(format!("{target} is not in the store")));
         }
         self.enter(SwitchState::Built);
@@ -157,7 +203,7 @@ impl Runner {
 
     /// A timer of systemd's that rolls back although every process of osModa is dead.
     async fn arm(&self, target: &StorePath, base: Option<&StorePath>) -> Result<(), SwitchError> {
-        let gates = changed_gates(target, base)?;
+        let gates = changed_gates(&self.machine, target, base)?;
         let first_health = gates.iter().map(longest_first_look).max().unwrap_or_default();
         let after = self.record.activation_timeout.as_std() + first_health + self.record.ttl.as_std() + SLACK;
         let id = &self.record.id;
@@ -185,7 +231,7 @@ impl Runner {
         to: Option<&StorePath>,
     ) -> Result<ActivationReport, SwitchError> {
         let read = |path: Option<&StorePath>| match path {
-            Some(path) => Units::read(path.as_path()).map_err(SwitchError::io(format!("the units of {path}"))),
+            Some(path) => Units::read(&self.machine.store.locate(path)).map_err(SwitchError::io(format!("the units of {path}"))),
             None => Ok(Units::default()),
         };
         let (old, new) = (read(from)?, read(to)?);
@@ -218,7 +264,7 @@ impl Runner {
             self.save()?;
             return Ok(Outcome::Commit);
         }
-        let gates = changed_gates(target, base)?;
+        let gates = changed_gates(&self.machine, target, base)?;
         self.record.gates = gates.iter().map(unanswered).collect();
         self.record.gates.push(GateStatus {
             object: None,
@@ -229,7 +275,6 @@ impl Runner {
         });
         self.enter(SwitchState::Probation);
         self.save()?;
-        let mut wake = signal(SignalKind::user_defined1()).map_err(SwitchError::io("SIGUSR1"))?;
         let mut events = UnitEvents::new(&self.manager).await?;
         let (_asking, mut answers) = ask_all(&Prober::new(self.manager.clone()), &gates);
         let began = tokio::time::Instant::now();
@@ -257,7 +302,7 @@ impl Runner {
                         None => Outcome::Commit,
                     });
                 }
-                _ = wake.recv() => {}
+                () = self.wake.notified() => {}
                 // With no gate at all only the machine's own is asked, by the timer.
                 Some(answer) = answers.recv(), if !gates.is_empty() => {
                     let gate = &mut self.record.gates[answer.index];
@@ -329,7 +374,12 @@ impl Runner {
     }
 
     async fn osmoda_answers(&self) -> Result<(), String> {
-        let client = Client::new(self.machine.run.join("agentd.sock")).deadline(ANSWER);
+        let socket = match &self.agentd {
+            Agentd::At(socket) => socket,
+            Agentd::Simulated(answers) if answers() => return Ok(()),
+            Agentd::Simulated(_) => return Err("agentd does not answer".to_owned()),
+        };
+        let client = Client::new(socket).deadline(ANSWER);
         client.call::<GetHealth>(&Nothing {}).await.map(drop).map_err(|e| format!("agentd does not answer: {e}"))
     }
 
@@ -340,7 +390,7 @@ impl Runner {
         self.journal.write(&self.record).map_err(SwitchError::io("the record of the switch"))?;
         let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
         // A power cut after the commit has to find the files of the generation, and not only their names.
-        let store = std::fs::File::open("/nix/store").map_err(SwitchError::io("the Nix store"))?;
+        let store = std::fs::File::open(self.machine.store.folder()).map_err(SwitchError::io("the Nix store"))?;
         rustix::fs::syncfs(&store).map_err(|e| SwitchError::io("the Nix store")(e.into()))?;
         let number = match self.record.purpose {
             SwitchPurpose::Apply => self.machine.profile.commit(&target),
@@ -422,9 +472,14 @@ impl Runner {
 const MACHINE_GATE: &str = "osModa answers, and no other unit fails";
 
 /// Gates of the objects that differ between two generations.
-pub(crate) fn changed_gates(target: &StorePath, base: Option<&StorePath>) -> Result<Vec<Gate>, SwitchError> {
-    let read =
-        |path: &StorePath| Manifest::read(path.as_path()).map_err(SwitchError::io("the manifest of a generation"));
+pub(crate) fn changed_gates(
+    machine: &Machine,
+    target: &StorePath,
+    base: Option<&StorePath>,
+) -> Result<Vec<Gate>, SwitchError> {
+    let read = |path: &StorePath| {
+        Manifest::read(&machine.store.locate(path)).map_err(SwitchError::io("the manifest of a generation"))
+    };
     let new = read(target)?;
     let old = base.map(read).transpose()?.unwrap_or_default();
     Ok(new.changed_since(&old).flat_map(|(_, entry)| entry.gates.clone()).collect())

@@ -1,9 +1,10 @@
 //! Carrying a plan out, in NixOS's order: stop, move to the new unit files, daemon-reload, reload, restart, start.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{ActivationPlan, ActiveState, JobResult, Manager, Step, SystemdError, Verb, transient::KILL};
 

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use tokio::{sync::mpsc, task::AbortHandle};
 use zbus::{MatchRule, Message, MessageStream, message::Type};
 
-use crate::{ActiveState, Manager, SystemdError};
+use crate::{ActiveState, Manager, SystemdError, manager::Link};
 
 const UNIT_FOLDER: &str = "/org/freedesktop/systemd1/unit";
 const UNIT_INTERFACE: &str = "org.freedesktop.systemd1.Unit";
@@ -28,12 +28,15 @@ pub struct UnitEvent {
 #[derive(Debug)]
 pub struct UnitEvents {
     events: mpsc::UnboundedReceiver<UnitEvent>,
-    reading: AbortHandle,
+    /// Whoever brings them here; a stand-in does that itself.
+    reading: Option<AbortHandle>,
 }
 
 impl Drop for UnitEvents {
     fn drop(&mut self) {
-        self.reading.abort();
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
     }
 }
 
@@ -43,6 +46,10 @@ impl UnitEvents {
     /// # Errors
     /// When the bus does not take the match rule.
     pub async fn new(manager: &Manager) -> Result<Self, SystemdError> {
+        let bus = match manager.link() {
+            Link::Bus(bus) => bus,
+            Link::StandIn(stand_in) => return Ok(Self { events: stand_in.events(), reading: None }),
+        };
         let rule = || -> zbus::Result<MatchRule<'static>> {
             MatchRule::builder()
                 .msg_type(Type::Signal)
@@ -54,7 +61,7 @@ impl UnitEvents {
                 .build()
         };
         let rule = rule().map_err(SystemdError::Bus)?;
-        let messages = MessageStream::for_match_rule(rule, manager.connection(), None).await;
+        let messages = MessageStream::for_match_rule(rule, &bus.connection, None).await;
         let mut messages = messages.map_err(SystemdError::Bus)?;
         let (sender, events) = mpsc::unbounded_channel();
         let reading = tokio::spawn(async move {
@@ -64,7 +71,7 @@ impl UnitEvents {
                 }
             }
         });
-        Ok(Self { events, reading: reading.abort_handle() })
+        Ok(Self { events, reading: Some(reading.abort_handle()) })
     }
 
     /// The next change; none when the connection has ended.

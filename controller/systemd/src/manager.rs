@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use zbus::{Connection, OwnedObjectPath};
 
 use crate::{
-    ActiveState, SystemdError, UnitSnapshot, UnitStatus,
+    ActiveState, StandIn, SystemdError, UnitSnapshot, UnitStatus,
     jobs::Jobs,
     proxy::{ServiceProxy, SystemdProxy, UnitProxy, UnitRow},
 };
@@ -22,10 +22,22 @@ pub(crate) const CALL: Duration = Duration::from_secs(25);
 /// A connection to the system's service manager. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Manager {
-    connection: Connection,
-    systemd: SystemdProxy<'static>,
-    jobs: Arc<Jobs>,
+    link: Link,
     in_flight: Arc<Semaphore>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Link {
+    Bus(Bus),
+    StandIn(Arc<dyn StandIn>),
+}
+
+/// The connection to the bus.
+#[derive(Clone, Debug)]
+pub(crate) struct Bus {
+    pub(crate) connection: Connection,
+    pub(crate) systemd: SystemdProxy<'static>,
+    jobs: Arc<Jobs>,
 }
 
 /// The least time that a job gets.
@@ -133,9 +145,31 @@ impl Manager {
                     }
                 }
             });
-            Ok(Self { connection, systemd, jobs, in_flight: Arc::new(Semaphore::new(JOBS)) })
+            Ok(Self::of(Link::Bus(Bus { connection, systemd, jobs })))
         };
         deadline("connecting to systemd", CALL, connect).await?
+    }
+
+    /// A simulated systemd.
+    #[must_use]
+    pub fn simulated(stand_in: Arc<dyn StandIn>) -> Self {
+        Self::of(Link::StandIn(stand_in))
+    }
+
+    fn of(link: Link) -> Self {
+        Self { link, in_flight: Arc::new(Semaphore::new(JOBS)) }
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What a stand-in cannot be asked goes to the bus.
+    pub(crate) fn bus(&self) -> Result<&Bus, SystemdError> {
+        match &self.link {
+            Link::Bus(bus) => Ok(bus),
+            Link::StandIn(_) => Err(SystemdError::Bus(zbus::Error::Unsupported)),
+        }
     }
 
     /// systemd's version, such as `252.39-1~deb12u1`.
@@ -143,7 +177,7 @@ impl Manager {
     /// # Errors
     /// When it does not answer.
     pub async fn version(&self) -> Result<String, SystemdError> {
-        self.call("Version", self.systemd.version()).await
+        self.call("Version", self.bus()?.systemd.version()).await
     }
 
     /// What all loaded units are doing.
@@ -151,7 +185,11 @@ impl Manager {
     /// # Errors
     /// When systemd does not answer.
     pub async fn snapshot(&self) -> Result<UnitSnapshot, SystemdError> {
-        let rows = self.call("ListUnits", self.systemd.list_units()).await?;
+        let bus = match &self.link {
+            Link::Bus(bus) => bus,
+            Link::StandIn(stand_in) => return deadline("ListUnits", CALL, stand_in.snapshot()).await?,
+        };
+        let rows = self.call("ListUnits", bus.systemd.list_units()).await?;
         Ok(UnitSnapshot { units: rows.into_iter().map(status_of_row).collect() })
     }
 
@@ -160,7 +198,12 @@ impl Manager {
     /// # Errors
     /// When systemd does not answer.
     pub async fn statuses(&self, units: &[&str]) -> Result<UnitSnapshot, SystemdError> {
-        let rows = self.call("ListUnitsByNames", self.systemd.list_units_by_names(units)).await?;
+        let Link::Bus(bus) = &self.link else {
+            let mut all = self.snapshot().await?;
+            all.units.retain(|unit, _| units.contains(&unit.as_str()));
+            return Ok(all);
+        };
+        let rows = self.call("ListUnitsByNames", bus.systemd.list_units_by_names(units)).await?;
         Ok(UnitSnapshot { units: rows.into_iter().map(status_of_row).collect() })
     }
 
@@ -182,12 +225,16 @@ impl Manager {
     /// but a [`JobResult`].
     pub async fn run_job(&self, verb: Verb, unit: &str, timeout: Duration) -> Result<JobResult, SystemdError> {
         let what = format!("{} of {unit}", verb.as_str());
+        let bus = match &self.link {
+            Link::Bus(bus) => bus,
+            Link::StandIn(stand_in) => return around(&what, timeout, stand_in.run_job(verb, unit)).await,
+        };
         let submit = async {
             match verb {
-                Verb::Start => self.systemd.start_unit(unit, "replace").await,
-                Verb::Stop => self.systemd.stop_unit(unit, "replace").await,
-                Verb::Restart => self.systemd.restart_unit(unit, "replace").await,
-                Verb::Reload => self.systemd.reload_unit(unit, "replace").await,
+                Verb::Start => bus.systemd.start_unit(unit, "replace").await,
+                Verb::Stop => bus.systemd.stop_unit(unit, "replace").await,
+                Verb::Restart => bus.systemd.restart_unit(unit, "replace").await,
+                Verb::Reload => bus.systemd.reload_unit(unit, "replace").await,
             }
         };
         self.job(&what, submit, timeout).await
@@ -200,17 +247,18 @@ impl Manager {
         submit: impl Future<Output = zbus::Result<OwnedObjectPath>>,
         timeout: Duration,
     ) -> Result<JobResult, SystemdError> {
+        let bus = self.bus()?;
         let began = Instant::now();
         // Whoever is in flight ends in time. A unit is asked for certain, however long the others took.
         let _permit = self.in_flight.acquire().await;
-        let submission = self.jobs.submission();
+        let submission = bus.jobs.submission();
         failpoint::before("systemd.job", what);
         let job = self.call(what, submit).await?;
         failpoint::after("systemd.job.submit", what);
         let left = timeout.saturating_sub(began.elapsed()).max(LEAST);
         let result = deadline(what, left, submission.accepted(&job)).await;
         if result.is_err() {
-            self.jobs.give_up(&job);
+            bus.jobs.give_up(&job);
         }
         failpoint::after("systemd.job", what);
         result?.map_err(|_| SystemdError::Bus(zbus::Error::Failure("the connection to systemd ended".to_owned())))
@@ -224,9 +272,15 @@ impl Manager {
     /// When it takes longer than `timeout`.
     pub async fn daemon_reload(&self, timeout: Duration) -> Result<(), SystemdError> {
         failpoint::before("systemd.reload", "");
-        let done = deadline("daemon-reload", timeout, self.systemd.reload()).await?;
+        let reload = async {
+            match &self.link {
+                Link::Bus(bus) => bus.systemd.reload().await.map_err(|e| SystemdError::of_call("daemon-reload", e)),
+                Link::StandIn(stand_in) => stand_in.daemon_reload().await,
+            }
+        };
+        let done = deadline("daemon-reload", timeout, reload).await?;
         failpoint::after("systemd.reload", "");
-        done.map_err(|e| SystemdError::of_call("daemon-reload", e))
+        done
     }
 
     /// Forgets that a unit failed. A unit that is not loaded has nothing to forget.
@@ -234,7 +288,11 @@ impl Manager {
     /// # Errors
     /// When systemd does not answer.
     pub async fn reset_failed(&self, unit: &str) -> Result<(), SystemdError> {
-        match self.call("ResetFailedUnit", self.systemd.reset_failed_unit(unit)).await {
+        let bus = match &self.link {
+            Link::Bus(bus) => bus,
+            Link::StandIn(stand_in) => return deadline("ResetFailedUnit", CALL, stand_in.reset_failed(unit)).await?,
+        };
+        match self.call("ResetFailedUnit", bus.systemd.reset_failed_unit(unit)).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
             other => other,
         }
@@ -246,7 +304,11 @@ impl Manager {
     /// When systemd does not answer.
     pub async fn kill(&self, unit: &str, signal: i32) -> Result<(), SystemdError> {
         failpoint::before("systemd.kill", unit);
-        match self.call("KillUnit", self.systemd.kill_unit(unit, "all", signal)).await {
+        let bus = match &self.link {
+            Link::Bus(bus) => bus,
+            Link::StandIn(stand_in) => return deadline("KillUnit", CALL, stand_in.kill(unit, signal)).await?,
+        };
+        match self.call("KillUnit", bus.systemd.kill_unit(unit, "all", signal)).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
             // No process left to kill.
             Err(SystemdError::Refused { name, .. }) if name.ends_with("NoSuchProcess") => Ok(()),
@@ -292,7 +354,7 @@ impl Manager {
     /// # Errors
     /// When systemd refuses, or does not answer within `timeout`.
     pub async fn start_no_wait(&self, unit: &str, timeout: Duration) -> Result<(), SystemdError> {
-        let submit = self.systemd.start_unit(unit, "fail");
+        let submit = self.bus()?.systemd.start_unit(unit, "fail");
         deadline("start", timeout, submit)
             .await?
             .map(drop)
@@ -304,6 +366,9 @@ impl Manager {
     /// # Errors
     /// When systemd does not answer.
     pub async fn restarts(&self, unit: &str) -> Result<u32, SystemdError> {
+        if let Link::StandIn(stand_in) = &self.link {
+            return deadline("NRestarts", CALL, stand_in.restarts(unit)).await?;
+        }
         let service = self.service(unit).await?;
         self.call("NRestarts", service.n_restarts()).await
     }
@@ -313,22 +378,16 @@ impl Manager {
     /// # Errors
     /// When systemd does not answer.
     pub async fn fragment_path(&self, unit: &str) -> Result<String, SystemdError> {
-        let path = self.call("LoadUnit", self.systemd.load_unit(unit)).await?;
-        let proxy = UnitProxy::new(&self.connection, path).await.map_err(SystemdError::Bus)?;
+        let bus = self.bus()?;
+        let path = self.call("LoadUnit", bus.systemd.load_unit(unit)).await?;
+        let proxy = UnitProxy::new(&bus.connection, path).await.map_err(SystemdError::Bus)?;
         self.call("FragmentPath", proxy.fragment_path()).await
     }
 
-    pub(crate) fn systemd(&self) -> &SystemdProxy<'static> {
-        &self.systemd
-    }
-
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     async fn service(&self, unit: &str) -> Result<ServiceProxy<'static>, SystemdError> {
-        let path = self.call("LoadUnit", self.systemd.load_unit(unit)).await?;
-        ServiceProxy::new(&self.connection, path).await.map_err(SystemdError::Bus)
+        let bus = self.bus()?;
+        let path = self.call("LoadUnit", bus.systemd.load_unit(unit)).await?;
+        ServiceProxy::new(&bus.connection, path).await.map_err(SystemdError::Bus)
     }
 
     pub(crate) async fn call<T>(
@@ -338,6 +397,18 @@ impl Manager {
     ) -> Result<T, SystemdError> {
         deadline(what, CALL, call).await?.map_err(|error| SystemdError::of_call(what, error))
     }
+}
+
+/// A job of a stand-in, with the places that the real one's have.
+pub(crate) async fn around<T>(
+    what: &str,
+    timeout: Duration,
+    job: impl Future<Output = Result<T, SystemdError>>,
+) -> Result<T, SystemdError> {
+    failpoint::before("systemd.job", what);
+    let result = deadline(what, timeout.max(LEAST), job).await;
+    failpoint::after("systemd.job", what);
+    result?
 }
 
 fn status_of_row(row: UnitRow) -> (String, UnitStatus) {

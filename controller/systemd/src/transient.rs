@@ -11,7 +11,7 @@ use zbus::Variant;
 
 use crate::{
     ActiveState, JobResult, Manager, SystemdError, UnitEvents, Verb,
-    manager::{CALL, deadline},
+    manager::{CALL, Link, around, deadline},
     proxy::Properties,
 };
 
@@ -150,6 +150,9 @@ impl Manager {
     /// # Errors
     /// When systemd refuses, for instance because the unit exists, or the program cannot be executed.
     pub async fn start_transient(&self, unit: &str, service: &TransientService) -> Result<(), SystemdError> {
+        if let Link::StandIn(stand_in) = self.link() {
+            return around(unit, CALL, stand_in.start_transient(unit, service)).await;
+        }
         let mut properties = service.properties();
         properties.push(("CollectMode", Variant::new("inactive-or-failed")));
         self.submit_transient(unit, &properties, &[]).await
@@ -165,6 +168,9 @@ impl Manager {
         after: Duration,
         service: &TransientService,
     ) -> Result<(), SystemdError> {
+        if let Link::StandIn(stand_in) = self.link() {
+            return around(name, CALL, stand_in.start_transient_timer(name, after, service)).await;
+        }
         let usec = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         let timer: Properties<'_> = vec![
             ("Description", Variant::new(service.description.as_str())),
@@ -185,7 +191,7 @@ impl Manager {
         aux: &[(&str, Properties<'_>)],
     ) -> Result<(), SystemdError> {
         let what = format!("start of {unit}");
-        let submit = self.systemd().start_transient_unit(unit, "fail", properties, aux);
+        let submit = self.bus()?.systemd.start_transient_unit(unit, "fail", properties, aux);
         match self.job(&what, submit, CALL).await? {
             JobResult::Done => Ok(()),
             result => Err(SystemdError::Refused {
@@ -207,6 +213,10 @@ impl Manager {
         service: &TransientService,
         timeout: Duration,
     ) -> Result<CommandOutcome, SystemdError> {
+        if let Link::StandIn(stand_in) = self.link() {
+            let ended = deadline(unit, timeout, stand_in.run_command(unit, service)).await;
+            return ended.unwrap_or_else(|_| Ok(CommandOutcome { end: CommandEnd::TimedOut, output: String::new() }));
+        }
         let io = |what| move |source: io::Error| SystemdError::Io { what, source };
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|e| io("a pipe for the command's output")(e.into()))?;
@@ -219,7 +229,7 @@ impl Manager {
                 properties.push((key, Variant::new(zbus::Fd::from(writer.as_fd()))));
             }
             let what = format!("start of {unit}");
-            let submit = self.systemd().start_transient_unit(unit, "fail", &properties, &[]);
+            let submit = self.bus()?.systemd.start_transient_unit(unit, "fail", &properties, &[]);
             // A program that cannot be executed fails its start job; how it ended is read below all the same.
             self.job(&what, submit, CALL).await?;
         }

@@ -53,7 +53,7 @@ async fn run(command: Command) -> Result<(), SwitchError> {
     let machine = Machine::default();
     match command {
         Command::Run { id } => Runner::open(machine, &id).await?.run().await.map(drop),
-        Command::Deadman { id } => deadman(machine, &id).await.map(drop),
+        Command::Deadman { id } => deadman(Runner::open(machine, &id).await?).await.map(drop),
         Command::Boot => boot::boot(&machine).await,
     }
 }

@@ -1,0 +1,37 @@
+//! agentd as a library: its loop, for the daemon and for what simulates it (`tests/simulation`).
+
+pub mod api;
+pub mod controller;
+mod events;
+pub mod follow;
+mod heal;
+pub mod ingest;
+pub mod reconcile;
+mod sources;
+mod status;
+mod step_error;
+mod store;
+mod system;
+pub mod witness;
+pub mod world;
+
+use std::sync::Arc;
+
+use osmoda_apps::Apps;
+use osmoda_generation::plan::Renderers;
+use osmoda_mcp::McpServers;
+use osmoda_routines::Routines;
+use osmoda_wallets::WalletPolicies;
+use osmoda_watch::Watchers;
+
+/// What objects of each kind become in the backend `profile`.
+#[must_use]
+pub fn renderers() -> Renderers {
+    Renderers::new(vec![
+        Arc::new(Apps),
+        Arc::new(McpServers),
+        Arc::new(Routines),
+        Arc::new(WalletPolicies),
+        Arc::new(Watchers),
+    ])
+}
