@@ -37,3 +37,5 @@ pub mod time;
 
 pub use canonical::canonical_json;
 pub use time::now;
+#[cfg(feature = "simulated")]
+pub use time::simulated;

@@ -33,7 +33,7 @@ enum Failure {
 }
 
 /// Has every new checkpoint cosigned, for ever. What goes wrong is said once.
-pub(crate) async fn follow(ledger: Ledger, folder: PathBuf, witness: Client) {
+pub async fn follow(ledger: Ledger, folder: PathBuf, witness: Client) {
     let (mut done, mut said) = (None, String::new());
     loop {
         let signed = changed(&folder);

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::symlink,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use osmoda_failpoint as failpoint;
@@ -17,8 +17,8 @@ pub fn set_link(link: &Path, target: &Path) -> io::Result<()> {
     let new = sibling(link);
     let _ = fs::remove_file(&new);
     symlink(target, &new)?;
-    failpoint::may_fail("durable.link", link.display())?;
-    fs::rename(&new, link)?;
+    let renamed = failpoint::may_fail("durable.link", link.display()).and_then(|()| fs::rename(&new, link));
+    or_forget(renamed, &new)?;
     failpoint::after("durable.link", link.display());
     sync_folder(link)
 }
@@ -45,16 +45,25 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// When it cannot be written; it is as it was then.
 pub fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     let new = sibling(path);
-    let mut file = File::create(&new)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    failpoint::may_fail("durable.write", path.display())?;
-    fs::rename(&new, path)?;
+    let written = || {
+        let mut file = File::create(&new)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        failpoint::may_fail("durable.write", path.display())?;
+        fs::rename(&new, path)
+    };
+    or_forget(written(), &new)?;
     failpoint::after("durable.write", path.display());
     sync_folder(path)
 }
 
-fn sibling(path: &Path) -> std::path::PathBuf {
+/// Whatever could not be made does not stay half made.
+fn or_forget(made: io::Result<()>, new: &Path) -> io::Result<()> {
+    made.inspect_err(|_| drop(fs::remove_file(new)))
+}
+
+/// What a file or link is before it gets its name. It stays under this one when its maker is killed.
+pub(crate) fn sibling(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".new");

@@ -40,7 +40,9 @@ impl Roots {
     /// # Errors
     /// When the link cannot be removed.
     pub fn unpin(&self, name: &str) -> io::Result<()> {
-        durable::remove(&self.folder.join(name))
+        let link = self.folder.join(name);
+        durable::remove(&durable::sibling(&link))?;
+        durable::remove(&link)
     }
 
     /// What is kept alive under that name.
@@ -51,7 +53,7 @@ impl Roots {
         read_store_link(&self.folder.join(name))
     }
 
-    /// All names with what they keep alive.
+    /// All names with what they keep alive, also of links that whoever made them was killed over: to Nix they are roots.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -63,10 +65,30 @@ impl Roots {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             if let (Ok(name), Some(path)) = (entry.file_name().into_string(), read_store_link(&entry.path())?) {
-                found.push((name, path));
+                let half_made = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".new"));
+                found.push((half_made.unwrap_or(&name).to_owned(), path));
             }
         }
         found.sort();
+        found.dedup();
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_that_was_half_made_is_let_go_of_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots::in_folder(dir.path());
+        let path: StorePath = format!("/nix/store/{}-osmoda-generation", "1".repeat(32)).parse().unwrap();
+        std::os::unix::fs::symlink(path.as_path(), dir.path().join(".switch-1-target.new")).unwrap();
+        assert_eq!(roots.list().unwrap(), [("switch-1-target".to_owned(), path.clone())]);
+        roots.pin("switch-2-target", &path).unwrap();
+        roots.unpin("switch-1-target").unwrap();
+        assert_eq!(roots.list().unwrap(), [("switch-2-target".to_owned(), path)]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

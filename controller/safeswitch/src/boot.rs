@@ -42,6 +42,8 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         }
         journal.tidy(&record.id);
     }
-    machine.unpin_ended(&journal).map_err(SwitchError::io("a root"))?;
+    if let Err(error) = machine.unpin_ended(&journal) {
+        tracing::warn!("a root could not be removed, the next switch tries again: {error}");
+    }
     Ok(())
 }

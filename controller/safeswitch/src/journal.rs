@@ -139,9 +139,17 @@ impl Journal {
         fs::read_to_string(self.volatile.join(format!("{id}.request"))).ok()
     }
 
-    /// Forgets requests of a finished switch, and the oldest records.
+    /// Forgets requests of a finished switch, what never became a record, and the oldest records.
     pub fn tidy(&self, id: &str) {
         let _ = fs::remove_file(self.volatile.join(format!("{id}.request")));
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            // Of those before this one: the next one may be in the making.
+            let half_made = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".json.new"));
+            if half_made.is_some_and(|other| other < id) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
         if let Ok(mut ids) = self.ids() {
             ids.sort_unstable();
             for old in ids.iter().take(ids.len().saturating_sub(KEEP)) {

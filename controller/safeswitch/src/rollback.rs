@@ -33,10 +33,12 @@ impl Runner {
             return self.conclude(SwitchState::RolledBack).await;
         }
         self.enter(SwitchState::RollingBack);
-        // Before the way back, which may be interrupted: the generation is not tried again, whatever comes of it.
-        if let Err(error) = judge(&self.machine, &self.record).and_then(|()| self.save()) {
-            // The way back does not depend on being able to write about it.
-            tracing::error!("{error}");
+        // Before the way back, which may be interrupted: the generation is not tried again, whatever comes of it. The
+        // record comes first: whoever takes it up from there judges again. Neither does the way back depend on.
+        for written in [self.save(), judge(&self.machine, &self.record)] {
+            if let Err(error) = written {
+                tracing::error!("{error}");
+            }
         }
         let payload = json!({ "switch": id, "reason": reason, "from": self.record.target, "to": self.record.base });
         let intent = Event::new("switch.rolling-back", self.record.actor.clone(), payload);

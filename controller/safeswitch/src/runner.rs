@@ -294,7 +294,9 @@ impl Runner {
                 }
             };
             let mut news = false;
+            // In this order, so that a simulation that is played again is the same.
             tokio::select! {
+                biased;
                 () = over => {
                     // The last word has the whole machine.
                     return Ok(match self.newly_failed().await? {

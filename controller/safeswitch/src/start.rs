@@ -2,6 +2,7 @@
 
 use std::time::Duration as StdDuration;
 
+use jiff::SignedDuration;
 use osmoda_generation::store_path::StorePath;
 use osmoda_schemas::{
     object::ContentHash,
@@ -109,12 +110,13 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
 
 /// An id that follows the latest one, also when the clock went back in between.
 fn later_than(latest: Option<Uuid>) -> Uuid {
-    let now = Uuid::now_v7();
+    let mut random = [0; 10];
+    random.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
+    let millis = u64::try_from(osmoda_schemas::now().as_millisecond()).unwrap_or_default();
+    let now = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
     let Some(latest) = latest.filter(|latest| *latest >= now) else { return now };
     // The first six bytes are milliseconds (RFC 9562, section 5.7).
     let millis = u64::try_from(latest.as_u128() >> 80).unwrap_or_default() + 1;
-    let mut random = [0; 10];
-    random.copy_from_slice(&now.as_bytes()[6..]);
     Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
@@ -127,9 +129,9 @@ pub async fn resume(machine: &Machine, manager: &Manager) -> Result<(), StartErr
     let open = machine.journal().in_flight().map_err(SwitchError::io("the records of switches"))?;
     let this_boot = machine.boot_id()?;
     let Some(record) = open.first().filter(|record| record.boot == this_boot) else { return Ok(()) };
-    // Whoever is about to start it gets the time for that.
-    let began = record.since().unwrap_or_default();
-    if osmoda_schemas::now().duration_since(began) < jiff::SignedDuration::from_secs(10) {
+    // Whoever is about to start it gets the time for that. A record of the future is of a clock that was set back.
+    let age = osmoda_schemas::now().duration_since(record.since().unwrap_or_default());
+    if (SignedDuration::ZERO..SignedDuration::from_secs(10)).contains(&age) {
         return Ok(());
     }
     let deadman = deadman_name(&record.id);

@@ -1,0 +1,98 @@
+//! The whole loop under a deterministic simulation: agentd's own loop, the runner of switches, the dead-man and what
+//! closes cut-off switches after a boot run in one thread and in virtual time, on a simulated systemd and store, and real
+//! files. Each seed is a story of its own ([`script`]), judged by the invariants of DESIGN.md ([`checks`]).
+//!
+//! `OSMODA_SCHEDULES=100000` tells more stories, `OSMODA_SEED=n` one of them again, with its trace.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod checks;
+mod machine;
+mod process;
+mod script;
+mod store;
+mod systemd;
+
+use std::{
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use machine::Sim;
+use tokio::runtime::Builder;
+
+/// Stories of a normal run.
+const SCHEDULES: u64 = 2000;
+/// One in so many is told twice.
+const AGAIN: u64 = 50;
+
+/// What did not hold, the digest of the trace, and its end.
+type Outcome = (Vec<String>, u64, Vec<String>);
+
+/// Tells the story of a seed.
+fn tell(seed: u64, parent: &Path) -> Outcome {
+    let folder = tempfile::tempdir_in(parent).unwrap();
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let sim = Sim::new(seed, folder.path());
+            script::story(std::sync::Arc::clone(&sim)).await;
+            sim.shared.outcome()
+        })
+    }));
+    osmoda_failpoint::simulated::set(None);
+    osmoda_schemas::simulated::set(None);
+    told.unwrap_or_else(|_| (vec!["a program panicked".to_owned()], 0, Vec::new()))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn invariants_hold_in_every_schedule() {
+    // Files in memory: how long a disk takes is not what this is about.
+    let memory = Path::new("/dev/shm");
+    let temporary = std::env::temp_dir();
+    let parent = if memory.is_dir() { memory } else { &temporary };
+    if let Some(seed) = number("OSMODA_SEED") {
+        let (broken, digest, lines) = tell(seed, parent);
+        println!("{}\ndigest {digest:016x}", lines.join("\n"));
+        assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
+        return;
+    }
+    let schedules = number("OSMODA_SCHEDULES").unwrap_or(SCHEDULES);
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= schedules || failed.lock().unwrap().len() >= 5 {
+                        return;
+                    }
+                    let (mut broken, digest, lines) = tell(seed, parent);
+                    if seed % AGAIN == 0 {
+                        let (_, other, again) = tell(seed, parent);
+                        if other != digest {
+                            let first = lines.iter().zip(&again).find(|(one, two)| one != two);
+                            broken.push(format!("told again it is another story: {first:#?}"));
+                        }
+                    }
+                    if !broken.is_empty() {
+                        let last = lines[lines.len().saturating_sub(60)..].join("\n");
+                        failed.lock().unwrap().push((seed, format!("seed {seed}: {broken:#?}\n{last}")));
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort();
+    let seeds: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
+    assert!(failed.is_empty(), "{}\nOSMODA_SEED=n tells one again; failed: {seeds:?}", failed[0].1);
+}
