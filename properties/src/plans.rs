@@ -5,26 +5,22 @@ mod units;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    path::PathBuf,
 };
 
 use arbitrary::{Result, Unstructured};
-use osmoda_apps::Apps;
+use osmoda_agentd::renderers;
 use osmoda_generation::{
     assemble::{Generation, Rendered, assemble},
     desired::Desired,
     manifest::Manifest,
     plan::{Base, PlanError, Renderers, Wish, Wishes, differs, plan},
 };
-use osmoda_mcp::McpServers;
-use osmoda_routines::Routines;
 use osmoda_schemas::{
     object::{Author, ContentHash, Object, ObjectRef},
     plan::{Change, Plan},
     rules::{SetEntry, check_set, facts},
 };
-use osmoda_wallets::WalletPolicies;
-use osmoda_watch::Watchers;
 
 /// An object that is wished, with its author.
 struct Wished {
@@ -67,17 +63,6 @@ fn two_sets(u: &mut Unstructured<'_>) -> Result<()> {
     assert_eq!(nothing.unchanged, after.len());
     after.values().for_each(|wished| units::check(&wished.object, &render(&renderers, &wished.object)));
     Ok(())
-}
-
-/// What objects of each kind become in the backend `profile`.
-fn renderers() -> Renderers {
-    Renderers::new(vec![
-        Arc::new(Apps),
-        Arc::new(McpServers),
-        Arc::new(Routines),
-        Arc::new(WalletPolicies),
-        Arc::new(Watchers),
-    ])
 }
 
 /// Objects of `old`, some changed, some gone, some new: those that all rules let pass.

@@ -79,7 +79,7 @@ pub struct ObjectStatus {
     pub conditions: Vec<Condition>,
     /// What went wrong last, and has not been mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<Problem>,
+    pub last_error: Option<Box<Problem>>,
 }
 
 impl ObjectStatus {

@@ -142,6 +142,11 @@ impl Controller {
         })
     }
 
+    /// What is wished, as far as it is admitted.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// Folders of documents.
     pub fn roots(&self) -> &[PathBuf] {
         self.sources.roots()
@@ -439,7 +444,7 @@ impl Controller {
         for change in &plan.body.objects {
             self.book.edit(&change.object, |status| {
                 status.set(ConditionType::Active, ConditionStatus::False, reason, message, now);
-                status.last_error = Some(Problem::new(409, "rolled-back", message));
+                status.last_error = Some(Box::new(Problem::new(409, "rolled-back", message)));
             });
         }
         if let Err(error) = self.book.write_files() {

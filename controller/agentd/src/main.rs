@@ -18,8 +18,6 @@ use osmoda_safeswitch::Machine;
 use osmoda_systemd::Manager;
 use tokio::{sync::Mutex, task::JoinHandle};
 
-
-
 /// The controller daemon of osModa.
 #[derive(Debug, Parser)]
 #[command(version)]

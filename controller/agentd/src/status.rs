@@ -35,7 +35,8 @@ impl StatusBook {
             let Ok(files) = fs::read_dir(folder.join(kind.as_str())) else { continue };
             for file in files.flatten() {
                 let text = fs::read_to_string(file.path()).unwrap_or_default();
-                if let Ok(status) = serde_saphyr::from_str::<ObjectStatus>(&text) {
+                if let Ok(mut status) = serde_saphyr::from_str::<ObjectStatus>(&text) {
+                    status.conditions.shrink_to_fit();
                     entries.insert(status.object.clone(), status);
                 }
             }
@@ -79,7 +80,7 @@ impl StatusBook {
                 let reason = camel_case(&first.code);
                 entry.set(ConditionType::Accepted, ConditionStatus::False, &reason, first.to_string(), now);
                 entry.source = first.source.clone().or(entry.source.take());
-                entry.last_error = Some(summary(problems));
+                entry.last_error = Some(Box::new(summary(problems)));
             }
             [] if held => {
                 let text =

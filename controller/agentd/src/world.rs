@@ -108,7 +108,8 @@ pub struct Update {
 #[derive(Clone, Debug, Default)]
 pub struct World {
     files: BTreeMap<Arc<Path>, FileEntry>,
-    defined_in: BTreeMap<ObjectRef, BTreeSet<Arc<Path>>>,
+    /// Sorted; nearly always one.
+    defined_in: BTreeMap<ObjectRef, Vec<Arc<Path>>>,
     admitted: BTreeMap<ObjectRef, Admitted>,
     problems: BTreeMap<ObjectRef, Vec<Problem>>,
     /// Problems of documents about objects that belong to somebody else.
@@ -233,7 +234,7 @@ impl World {
             for reference in old.references() {
                 touched.insert(reference.clone());
                 if let Some(paths) = self.defined_in.get_mut(reference) {
-                    paths.remove(&path);
+                    paths.retain(|other| *other != path);
                     if paths.is_empty() {
                         self.defined_in.remove(reference);
                     }
@@ -247,7 +248,11 @@ impl World {
         if let Some(entry) = entry {
             for reference in entry.references() {
                 touched.insert(reference.clone());
-                self.defined_in.entry(reference.clone()).or_default().insert(Arc::clone(&path));
+                let paths = self.defined_in.entry(reference.clone()).or_default();
+                if let Err(place) = paths.binary_search(&path) {
+                    paths.reserve_exact(1);
+                    paths.insert(place, Arc::clone(&path));
+                }
             }
             self.files.insert(path, entry);
         }
@@ -330,13 +335,15 @@ impl World {
         for (reference, verdict) in verdicts {
             let problems = match verdict {
                 Verdict::Admit(new) => {
-                    let old = self.admitted.get(&reference);
-                    let same = old.is_some_and(|o| {
-                        o.hash == new.hash
-                            && o.author == new.author
-                            && (&o.file, o.line, o.column) == (&new.file, new.line, new.column)
-                    });
-                    if !same {
+                    let same = |old: &&mut Admitted| {
+                        old.hash == new.hash
+                            && old.author == new.author
+                            && (&old.file, old.line, old.column) == (&new.file, new.line, new.column)
+                    };
+                    if let Some(old) = self.admitted.get_mut(&reference).filter(same) {
+                        // The same, but shared with the file's entry: that of the store is not kept beside it.
+                        (old.canonical, old.facts, old.file) = (new.canonical, new.facts, new.file);
+                    } else {
                         self.desired.set(&reference, new.hash, new.author);
                         self.admitted.insert(reference.clone(), new);
                         update.admitted.insert(reference.clone());

@@ -153,7 +153,7 @@ impl Ledger {
     pub fn open_inline(folder: &Path) -> Result<Self, LedgerError> {
         let (target, key) = prepare(folder, FILL)?;
         let (sender, messages) = channel();
-        let writer = Writer { target, notary: Signer::Inline(Notary::new(folder, key)) };
+        let writer = Writer { target, notary: Signer::Inline(Box::new(Notary::new(folder, key))) };
         let inline = Some(Mutex::new((writer, messages)));
         Ok(Self { shared: Arc::new(Shared { sender: Some(sender), threads: Vec::new(), inline }) })
     }
@@ -245,7 +245,7 @@ struct Writer {
 #[derive(Debug)]
 enum Signer {
     Thread(Sender<Errand>),
-    Inline(Notary),
+    Inline(Box<Notary>),
 }
 
 impl Signer {

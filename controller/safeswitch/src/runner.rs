@@ -231,7 +231,9 @@ impl Runner {
         to: Option<&StorePath>,
     ) -> Result<ActivationReport, SwitchError> {
         let read = |path: Option<&StorePath>| match path {
-            Some(path) => Units::read(&self.machine.store.locate(path)).map_err(SwitchError::io(format!("the units of {path}"))),
+            Some(path) => {
+                Units::read(&self.machine.store.locate(path)).map_err(SwitchError::io(format!("the units of {path}")))
+            }
             None => Ok(Units::default()),
         };
         let (old, new) = (read(from)?, read(to)?);

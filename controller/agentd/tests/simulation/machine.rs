@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    fmt,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -135,13 +134,13 @@ impl Shared {
     }
 }
 
-/// A text without what is random in it: words of hexadecimal digits.
+/// A text without what is random in it: the parts of UUIDs.
 pub fn plain(text: &str) -> String {
-    let is_random = |word: &str| {
-        word.len() >= 4 && word.bytes().all(|b| b.is_ascii_hexdigit()) && word.bytes().any(|b| b.is_ascii_digit())
-    };
+    let is_random = |word: &str| matches!(word.len(), 4 | 8 | 12) && word.bytes().all(|b| b.is_ascii_hexdigit());
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
-    words.map(|word| if is_random(word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())) { "*" } else { word }).collect()
+    words
+        .map(|word| if is_random(word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())) { "*" } else { word })
+        .collect()
 }
 
 /// What is done at one of the next failpoints.
@@ -318,7 +317,8 @@ impl Sim {
         let booting = tokio::spawn(async move {
             loop {
                 let machine = sim.machine();
-                let (process, handle) = Process::spawn("osmoda-boot", |_| async move { boot::boot(&machine).await.is_ok() });
+                let (process, handle) =
+                    Process::spawn("osmoda-boot", |_| async move { boot::boot(&machine).await.is_ok() });
                 *sim.boot.lock().unwrap() = Some(Arc::clone(&process));
                 if process.end(handle).await == End::Exit(true) {
                     break;
@@ -357,7 +357,8 @@ impl Sim {
 
     async fn run_agentd(self: &Arc<Self>) -> End {
         let sim = Arc::clone(self);
-        let (process, handle) = Process::spawn("agentd", move |process| async move { sim.agentd(process).await.is_ok() });
+        let (process, handle) =
+            Process::spawn("agentd", move |process| async move { sim.agentd(process).await.is_ok() });
         let end = process.end(handle).await;
         *self.agentd.lock().unwrap() = None;
         end
@@ -367,13 +368,12 @@ impl Sim {
         let machine = self.machine();
         fs::create_dir_all(machine.journal().folder())?;
         let ledger = Ledger::open_inline(&machine.ledger_folder())?;
-        let manager =
-            Manager::simulated(Arc::new(Handle { sim: Arc::clone(&self), process: Arc::clone(&process) }));
+        let manager = Manager::simulated(Arc::new(Handle { sim: Arc::clone(&self), process: Arc::clone(&process) }));
         let config = self.config();
         let judge = Judge { backend: config.backend, authors: config.authors.clone(), renderers: renderers() };
         let resync = config.resync.as_std();
-        let controller = Controller::new(machine.clone(), manager.clone(), ledger, config, judge)
-            .map_err(|e| e.to_string())?;
+        let controller =
+            Controller::new(machine.clone(), manager.clone(), ledger, config, judge).map_err(|e| e.to_string())?;
         let (queue, changed) = (WorkQueue::new(), nothing_changed());
         let folders = DocumentFolders::unwatched(controller.roots());
         let controller = Arc::new(Turn::new(controller));

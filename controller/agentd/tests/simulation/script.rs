@@ -18,11 +18,12 @@ use crate::{
 /// Names of the documents.
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// How long everything gets to come to rest: longer than a dead-man waits, and than the longest wait after a failure.
-const REST: Duration = Duration::from_secs(45 * 60);
+const REST: Duration = Duration::from_secs(15 * 60);
 
 /// Tells one story, from an empty machine to one at rest.
 pub async fn story(sim: Arc<Sim>) {
-    let mut author = Author { sim: Arc::clone(&sim), version: 0, texts: BTreeMap::new(), powered: true };
+    let mut author =
+        Author { sim: Arc::clone(&sim), version: 0, texts: BTreeMap::new(), powered: true, vanished: false };
     sim.power_on();
     for name in &NAMES[..3] {
         author.write(name, "runs", "pass");
@@ -35,7 +36,7 @@ pub async fn story(sim: Arc<Sim>) {
         };
         sim.shared.pause(wait).await;
         author.something().await;
-        sim.look();
+        author.look();
     }
     // Whatever was wished then: nothing more happens to the machine, and it comes to rest.
     sim.shared.note(|| "calm".to_owned());
@@ -62,6 +63,8 @@ struct Author {
     /// What was written last.
     texts: BTreeMap<&'static str, String>,
     powered: bool,
+    /// All documents went at once, and nobody has said that this was meant.
+    vanished: bool,
 }
 
 impl Author {
@@ -90,6 +93,7 @@ impl Author {
         fs::write(&new, &text).unwrap();
         fs::rename(&new, &path).unwrap();
         self.texts.insert(name, text);
+        self.vanished = false;
         self.sim.tell_documents([path]);
     }
 
@@ -108,6 +112,21 @@ impl Author {
 
     fn pick<'a>(&self, of: &[&'a str]) -> &'a str {
         of[usize::try_from(self.sim.shared.below(of.len() as u64)).unwrap()]
+    }
+
+    /// Objects in force, where agentd can say that right now.
+    fn admitted(&self) -> Option<usize> {
+        let running = self.sim.agentd.lock().unwrap().clone()?;
+        let count = running.controller.try_lock().ok()?.world().admitted().len();
+        Some(count)
+    }
+
+    /// At any time: at most one switch is in flight, and a folder that vanishes is not a wish.
+    fn look(&self) {
+        self.sim.look();
+        if self.vanished && self.admitted() == Some(0) {
+            self.sim.shared.broken("all documents went at once, and so did the objects");
+        }
     }
 
     async fn something(&mut self) {
@@ -129,6 +148,7 @@ impl Author {
             11 => {
                 let all: Vec<_> = self.texts.keys().copied().collect();
                 all.into_iter().for_each(|name| self.remove(name));
+                self.vanished |= self.admitted().is_some_and(|count| count >= 3);
             }
             12 => {
                 let running: Vec<String> = sim.systemd.running().into_keys().collect();
@@ -152,7 +172,8 @@ impl Author {
                 }
             }
             15..18 => {
-                let programs = [None, Some("agentd"), Some("osmoda-switch"), Some("osmoda-switch"), Some("osmoda-boot")];
+                let programs =
+                    [None, Some("agentd"), Some("osmoda-switch"), Some("osmoda-switch"), Some("osmoda-boot")];
                 let program = programs[usize::try_from(sim.shared.below(5)).unwrap()];
                 let countdown = sim.shared.below(40);
                 sim.shared.note(|| format!("armed: {program:?} {countdown}"));
@@ -222,7 +243,9 @@ impl Author {
         for (name, text) in &self.texts {
             let version = text.split(", ").find_map(|word| word.strip_prefix('v')?.split(']').next()).unwrap();
             let exec = running.get(&format!("osmoda-app-{name}.service"));
-            if !exec.is_some_and(|exec| exec.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == format!("v{version}"))) {
+            if !exec.is_some_and(|exec| {
+                exec.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == format!("v{version}"))
+            }) {
                 self.sim.shared.broken(format!("App/{name} is wished as v{version}, and runs as {exec:?}"));
             }
         }

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    machine::{Sim, Shared},
+    machine::{Shared, Sim},
     process::Process,
 };
 
@@ -72,7 +72,10 @@ struct Unit {
 enum Begun {
     Over(JobResult),
     /// The unit is in that turn; one that stays does not stop by itself.
-    Turn { turn: u64, stays: bool },
+    Turn {
+        turn: u64,
+        stays: bool,
+    },
 }
 
 /// A transient service or timer.
@@ -392,11 +395,8 @@ impl Systemd {
         let state = self.state();
         let mut units = BTreeMap::new();
         for (name, unit) in &state.units {
-            let status = UnitStatus {
-                active: unit.active,
-                sub: unit.sub.to_owned(),
-                loaded: state.files.contains_key(name),
-            };
+            let status =
+                UnitStatus { active: unit.active, sub: unit.sub.to_owned(), loaded: state.files.contains_key(name) };
             units.insert(name.clone(), status);
         }
         for (name, transient) in &state.transients {

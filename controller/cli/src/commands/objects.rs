@@ -113,7 +113,7 @@ pub async fn describe(context: &Context, object: &ObjectRef) -> Result<u8, Failu
         out
     })?;
     if let Some(error) = detail.status.last_error.filter(|_| context.printer.for_people()) {
-        context.show_problems(&[error]);
+        context.show_problems(&[*error]);
     }
     Ok(0)
 }
