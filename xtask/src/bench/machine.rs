@@ -133,13 +133,14 @@ fn idle(host: Host<'_>) -> Result<Figure> {
     host.document("w.yaml", watcher)?;
     settled(host, 2)?;
     std::thread::sleep(Duration::from_secs(35));
-    let ticks = || -> Result<f64> {
-        let script = "for p in $(pgrep -x 'agentd|osmoda-watch|osmoda-routines'); do awk '{print $14+$15}' /proc/$p/stat; done | awk '{s+=$1} END {print s}'";
-        Ok(host.sh(script)?.trim().parse::<f64>()?)
+    // Nanoseconds on a core, of all threads; the ticks of `stat` are as long as all that they do in a minute.
+    let spent = || -> Result<f64> {
+        let script = "for p in $(pgrep -x 'agentd|osmoda-watch|osmoda-routines|osmoda-witness'); do cat /proc/$p/task/*/schedstat; done | awk '{s+=$1} END {print s}'";
+        Ok(host.sh(script)?.trim().parse::<f64>()? / 1e9)
     };
-    let before = ticks()?;
+    let before = spent()?;
     std::thread::sleep(Duration::from_secs(60));
-    let percent = (ticks()? - before) / 100.0 / 60.0 * 100.0;
+    let percent = (spent()? - before) / 60.0 * 100.0;
     let mut figure = at_most("all daemons idle for a minute", percent, "% of a core", "the goal", 0.1, 1.0);
     figure.goal = "< 0.1 % of a core".to_owned();
     Ok(figure)
@@ -183,14 +184,18 @@ fn many(host: Host<'_>) -> Result<Vec<Figure>> {
     let mut plan = at_most("one changed document among 10,000: admit and plan", large, "ms", "among 100", small, 20.0);
     plan.goal = "<= 20 ms".to_owned();
     plan.met = large <= 20.0;
+    let resident = || -> Result<f64> {
+        Ok(host.sh("awk '/VmRSS/ {print $2}' /proc/$(pgrep -x agentd)/status")?.trim().parse::<f64>()? / 1024.0)
+    };
+    let after_edits = resident()?;
     host.sh("systemctl restart osmoda-agentd")?;
     wait("agentd", Duration::from_secs(60), || Ok(host.osmoda(&["status"])?.0 == 0))?;
     let load = metric(host, "osmoda_load_microseconds")? / 1_000_000.0;
     settled(host, MANY)?;
     let mut load = at_most("cold load of 10,000 documents", load, "s", "the goal", 1.0, 1.0);
     load.goal = "<= 1 s".to_owned();
-    let rss: f64 = host.sh("awk '/VmRSS/ {print $2}' /proc/$(pgrep -x agentd)/status")?.trim().parse()?;
-    let mut rss = at_most("agentd's resident memory with 10,000 documents", rss / 1024.0, "MiB", "the goal", 64.0, 1.0);
+    let rss = resident()?.max(after_edits);
+    let mut rss = at_most("agentd's resident memory with 10,000 documents", rss, "MiB", "the goal", 64.0, 1.0);
     rss.goal = "<= 64 MiB".to_owned();
     Ok(vec![plan, load, rss])
 }
