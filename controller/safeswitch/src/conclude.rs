@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use osmoda_ledger::{Event, Ledger, Query, Reader, Row};
+use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader, Row};
 use osmoda_schemas::switch::{SwitchPurpose, SwitchRecord, SwitchState};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::{Machine, QuarantineEntry, Runner, SwitchError};
 /// Time between two attempts to write.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Events among which those of a switch that was cut off are.
-const LATEST: usize = 2000;
+const LATEST: i64 = 2000;
 /// Kinds of events of which a switch has one.
 const OUTCOMES: [&str; 4] = ["switch.committed", "switch.rolled-back", "switch.failed", "switch.refused"];
 
@@ -103,6 +103,27 @@ fn outcome(record: &SwitchRecord, actor: &str) -> Event {
     Event::new(kind, actor.to_owned(), payload)
 }
 
+/// Takes over the end of a switch that the ledger tells already: its runner was killed before the record said so, too.
+pub(crate) fn told(machine: &Machine, record: &mut SwitchRecord) -> Option<SwitchState> {
+    let known = latest(machine).ok()?;
+    let is_ours = |row: &&Row| OUTCOMES.contains(&row.kind.as_str()) && row.payload["switch"] == record.id.as_str();
+    let Row { kind, payload, .. } = known.iter().find(is_ours)?;
+    record.number = payload["number"].as_u64();
+    record.failure = payload["reason"].as_str().map(str::to_owned);
+    Some(match kind.as_str() {
+        "switch.committed" => SwitchState::Committed,
+        "switch.failed" => SwitchState::Failed,
+        _ => SwitchState::RolledBack,
+    })
+}
+
+/// The latest events of switches.
+fn latest(machine: &Machine) -> Result<Vec<Row>, LedgerError> {
+    let reader = Reader::open(&machine.ledger_folder())?;
+    let after = reader.head()?.map(|(id, _)| id - LATEST);
+    reader.rows(&Query { after, kind: Some("switch.*".to_owned()), limit: usize::MAX, ..Query::default() })
+}
+
 /// Appends an event of a switch, unless one of these kinds is there for it: who is killed after it does not say it again.
 pub(crate) async fn record_once(
     machine: &Machine,
@@ -110,16 +131,14 @@ pub(crate) async fn record_once(
     kinds: &[&str],
     event: Event,
 ) -> Result<(), SwitchError> {
-    let query = Query { limit: LATEST, newest_first: true, ..Query::default() };
-    let folder = machine.ledger_folder();
     // What cannot be read keeps nobody from telling: once too often is better than never.
-    let known = Reader::open(&folder).and_then(|reader| reader.rows(&query)).unwrap_or_default();
+    let known = latest(machine).unwrap_or_default();
     let said = |row: &Row| kinds.contains(&row.kind.as_str()) && row.payload["switch"] == event.payload["switch"];
     if !known.iter().any(said) {
         let ledger = match ledger {
             Some(ledger) => ledger,
             // Not before it is needed: on a full disk it may not be had, and the way back does not depend on it.
-            None => ledger.insert((machine.ledger)(&folder)?),
+            None => ledger.insert((machine.ledger)(&machine.ledger_folder())?),
         };
         ledger.append(event).await?;
     }

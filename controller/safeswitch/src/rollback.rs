@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     Prober, Runner, SwitchError,
-    conclude::{judge, record_once},
+    conclude::{judge, record_once, told},
     runner::{changed_gates, longest_first_look},
     start::runner_unit,
 };
@@ -112,6 +112,9 @@ pub async fn deadman(mut runner: Runner) -> Result<SwitchState, SwitchError> {
     }
     if runner.is_in_profile()? {
         return runner.close_as_committed().await;
+    }
+    if let Some(state) = told(&runner.machine, &mut runner.record) {
+        return runner.conclude(state).await;
     }
     runner.roll_back("its runner did not come to an end in time (dead-man)".to_owned()).await
 }

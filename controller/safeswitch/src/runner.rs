@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     Journal, Machine, Prober, SwitchError,
-    conclude::record_once,
+    conclude::{record_once, told},
     gates::{Verdict, ask_all, unanswered},
     start::deadman_name,
 };
@@ -116,6 +116,9 @@ impl Runner {
     pub async fn run(mut self) -> Result<SwitchState, SwitchError> {
         if self.record.state.is_final() {
             return self.wind_up().await;
+        }
+        if let Some(state) = told(&self.machine, &mut self.record) {
+            return self.conclude(state).await;
         }
         if self.record.state == SwitchState::RollingBack {
             self.record.resumes += 1;
