@@ -40,6 +40,8 @@ fn tell(seed: u64, parent: &Path) -> Outcome {
         runtime.block_on(async {
             let sim = Sim::new(seed, folder.path());
             script::story(std::sync::Arc::clone(&sim)).await;
+            // Its programs hold it as it holds them.
+            sim.power_off();
             sim.shared.outcome()
         })
     }));
