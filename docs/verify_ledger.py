@@ -8,7 +8,7 @@ KEY is a copy of checkpoint.pub, --witness one of witness.pub, --seen checkpoint
 holds, 1 it does not. Signatures need the Python package `cryptography`; without it this says that they were not checked.
 docs/ledger.md describes all formats; they are those of c2sp.org and RFC 9162.
 """
-import argparse, base64, hashlib, json, pathlib, sqlite3, sys
+import argparse, base64, hashlib, json, pathlib, re, sqlite3, sys
 
 try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -163,19 +163,43 @@ def root_of(tree):
     return root
 
 
+def named(folder):
+    """Files and manifests by their numbers. Names are exactly those that are written: `ledger-2.db` is none of them."""
+    files, manifests, good = {}, {}, range(1, 2**32 - 1)
+    for file in folder.glob("ledger*.db"):
+        number = int(file.stem[7:]) if re.fullmatch("ledger-[0-9]{6,10}", file.stem) else 1
+        if number in good and file.name == ("ledger.db" if number == 1 else f"ledger-{number:06}.db"):
+            files[number] = file
+    for file in folder.glob("segments/*.note"):
+        parts = [int(part) for part in file.stem.split("-") if re.fullmatch("[0-9]{1,20}", part)]
+        if len(parts) == 3 and parts[0] in good and max(parts) < 2**64 and file.stem == "{:06}-{}-{}".format(*parts):
+            manifests.setdefault(parts[0], []).append((parts, file))
+    for number in manifests:
+        if len(manifests[number]) > 1:
+            problems.append(f"there are several manifests of segment {number}")
+    return files, {number: min(found)[1] for number, found in manifests.items()}
+
+
 def check_parts(folder, key, claims, kept_sizes):
-    """Segments with their manifests, in order, then the file that is written to. A segment that is not here is gone on from
+    """Segments with their manifests, in order, then the file that is written to, without a gap in the numbers. A segment that is not here is gone on from
     by what is kept of it: the hashes of whole subtrees of 256 leaves (the file `tree`) and those at its end."""
-    files = {int(f.stem[7:] or 1): f for f in folder.glob("ledger*.db")}
-    manifests = {int(f.name[:6]): f for f in folder.glob("segments/*.note")}
+    files, manifests = named(folder)
     state, events, hashes, missing = (b"0" * 64, 0, []), [], {}, []
-    for number in range(1, max([1, *files, *manifests]) + 1):
+    next, live = 1, max([1, *files, *[number + 1 for number in manifests]])
+    for number in sorted({*files, *manifests, live + 1}):
+        if next < number:
+            problems.append(f"all of the parts {next} to {number - 1} is missing")
+        next = number + 1
+        if number > live:
+            break
         if number in manifests:
             note, file = read(manifests[number]), manifests[number].with_suffix(".db")
             try:
                 if not signed(note, key):
                     raise ValueError
                 m = json.loads(note.split("\n")[1])
+                if m["number"] != number:
+                    raise ValueError
             except Exception:
                 problems.append(f"the manifest of segment {number} is not signed by the key")
                 continue
@@ -203,11 +227,8 @@ def check_parts(folder, key, claims, kept_sizes):
                 state = m["head"].encode(), m["last"], tree
                 if m["last"] in claims and claims[m["last"]] != {root_of(tree)}:
                     problems.append(f"rows up to {m['last']} are not those that a checkpoint was signed for")
-        elif number in files:
-            file = files[number]
         else:
-            problems.append(f"all of part {number} is missing")
-            continue
+            file = files[number]
         if number not in missing:
             state = check_rows(sqlite3.connect(file.resolve().as_uri() + "?mode=ro", uri=True), claims, state, events)
         if number in manifests and (state[0].decode(), state[1], root_of(state[2]).hex()) != (m["head"], m["last"], m["root"]):
@@ -230,6 +251,10 @@ def check_folder(folder, key, witnesses, seen):
     kept = [note for text in seen for note in notes(text.rstrip("\n") + "\n\n") or ["nothing"]]
     kept_sizes = set()
     files = [folder / "checkpoints", folder / "cosigned"] + sorted(folder.glob("segments/*.c*"))
+    for file in files:
+        # A power cut leaves less than a note.
+        if len(read(file)) - sum(len(note) + 1 for note in notes(read(file))) >= 16384:
+            problems.append(f"the end of {file.name} is no note")
     for own, note in [(True, note) for file in files for note in notes(read(file))] + [(False, note) for note in kept]:
         try:
             size, root, _ = checkpoint(note, key, witnesses)

@@ -1,11 +1,10 @@
-//! `cargo xtask soak`: the tests that take hours. Its results are the table of `docs/reliability.md`.
+//! `cargo xtask soak`: the tests that take hours. Its results are the tables of `docs/reliability.md`.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+mod ledger;
 
-use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
 use clap::Args;
 use machine_suites::{
     Host,
@@ -36,7 +35,7 @@ pub struct Soak {
     /// The Debian release of the machine.
     #[arg(long, value_enum, default_value_t = Release::Bookworm)]
     release: Release,
-    /// Write the table into docs/reliability.md, too.
+    /// Write the tables into docs/reliability.md, too, each of a part that was run.
     #[arg(long)]
     write: bool,
 }
@@ -67,35 +66,38 @@ impl Row {
 impl Soak {
     /// Runs it.
     pub fn run(&self) -> Result<()> {
-        if self.write && !self.only.is_empty() {
-            bail!("the table has all parts: --write goes without --only");
-        }
         let wants = |part: &str| part.contains(&self.only);
-        let mut rows = Vec::new();
+        // Each part with its table and what failed.
+        let mut parts = Vec::new();
         if wants("ledger") {
-            rows.push(self.ledger());
+            let (table, failed) = ledger::run(self.seeds)?;
+            parts.push(("ledger", table, failed));
         }
         if wants("matrix") || wants("cuts") {
             let machine = machine::up("soak", self.release, false)?;
             install::install(machine.as_ref(), false)?;
             let host = Host { machine: machine.as_ref() };
+            let mut add = |part, rows: Vec<Row>| {
+                parts.push((part, table(&rows), rows.iter().map(|row| row.failures.len()).sum()));
+            };
             if wants("matrix") {
-                rows.extend(self.matrix(host)?);
+                add("matrix", self.matrix(host)?);
             }
             if wants("cuts") {
-                rows.push(self.cuts(host));
+                add("cuts", vec![self.cuts(host)]);
             }
             machine.down()?;
         }
-        if rows.is_empty() {
+        if parts.is_empty() {
             bail!("no part has `{}` in its name", self.only);
         }
-        let table = table(&rows);
-        println!("{table}");
-        if self.write {
-            page::write_part("reliability.md", "results", &table)?;
+        for (part, table, _) in &parts {
+            println!("{table}");
+            if self.write {
+                page::write_part("reliability.md", part, table)?;
+            }
         }
-        let failed = rows.iter().map(|row| row.failures.len()).sum::<usize>();
+        let failed: usize = parts.iter().map(|(_, _, failed)| failed).sum();
         if failed > 0 { bail!("{failed} tries failed") } else { Ok(()) }
     }
 
@@ -143,20 +145,6 @@ impl Soak {
             row.take(began, crash::cut(host, after));
             eprintln!("cut {} of {}: {} failed", n + 1, self.cuts, row.failures.len());
         }
-        row
-    }
-
-    fn ledger(&self) -> Row {
-        let mut row = Row::new(format!("the ledger's tests with {} seeds, and as many kills", self.seeds));
-        let began = Instant::now();
-        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(crate::root())
-            .args(["test", "--quiet", "--locked", "--release", "-p", "osmoda-ledger"])
-            .env("OSMODA_SEEDS", self.seeds.to_string())
-            .status()
-            .context("cargo cannot be run");
-        let passed = status.and_then(|s| if s.success() { Ok(()) } else { bail!("a test of the ledger failed") });
-        row.take(began, passed);
         row
     }
 }

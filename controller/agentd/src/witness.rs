@@ -8,7 +8,8 @@ use std::{
 
 use osmoda_ipc::{Client, ClientError};
 use osmoda_ledger::{
-    Event, Ledger, LedgerError, PublicKey, checkpoints_file, keep_cosignature, log_key, to_cosign, trust_witness,
+    Event, Ledger, LedgerError, PublicKey, Query, Reader, checkpoints_file, keep_cosignature, knows_witness, log_key,
+    to_cosign, trust_witness,
 };
 use osmoda_schemas::{
     operation::Nothing,
@@ -69,10 +70,7 @@ fn changed(folder: &Path) -> Option<(u64, SystemTime)> {
 
 async fn cosign(ledger: &Ledger, folder: &Path, client: &Client) -> Result<(), Failure> {
     let key = client.call::<GetWitnessKey>(&Nothing {}).await?.key;
-    let (place, by) = (folder.to_owned(), key.clone());
-    if aside(move || trust_witness(&place, &by)).await? {
-        ledger.append(Event::new("ledger.witness-added", "agentd", json!({ "public": key }))).await?;
-    }
+    add(ledger, folder, &key).await?;
     let witness = PublicKey::parse(&key).ok_or_else(|| LedgerError::Cosignature(key))?;
     let own = log_key(folder)?.to_string();
     let logs = client.call::<ListWitnessedLogs>(&Nothing {}).await?.logs;
@@ -90,6 +88,27 @@ async fn cosign(ledger: &Ledger, folder: &Path, client: &Client) -> Result<(), F
         let place = folder.to_owned();
         aside(move || keep_cosignature(&place, &request.checkpoint, &line, &witness)).await?;
     }
+    Ok(())
+}
+
+/// The type of the event that a witness was added.
+const ADDED: &str = "ledger.witness-added";
+
+/// Makes a witness known to the ledger that knows none: the event comes first, and once, whatever ends this in between.
+async fn add(ledger: &Ledger, folder: &Path, key: &str) -> Result<(), Failure> {
+    let (place, by) = (folder.to_owned(), key.to_owned());
+    if aside(move || knows_witness(&place, &by)).await? {
+        return Ok(());
+    }
+    let payload = json!({ "public": key });
+    let place = folder.to_owned();
+    let query = Query { kind: Some(ADDED.to_owned()), limit: 1, newest_first: true, ..Query::default() };
+    let last = aside(move || Reader::open(&place)?.rows(&query)).await?;
+    if last.first().is_none_or(|row| row.payload != payload) {
+        ledger.append(Event::new(ADDED, "agentd", payload)).await?;
+    }
+    let (place, by) = (folder.to_owned(), key.to_owned());
+    aside(move || trust_witness(&place, &by)).await?;
     Ok(())
 }
 
@@ -153,6 +172,38 @@ mod tests {
         tokio::select! {
             ended = witness => panic!("the witness ended: {ended:?}"),
             () = work => {}
+        }
+    }
+    #[tokio::test]
+    async fn a_witness_is_told_of_before_it_is_known_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("ledger");
+        let witness = osmoda_ledger::Witness::open(&dir.path().join("witness")).unwrap();
+        let key = witness.public().to_string();
+        let query = Query { kind: Some(ADDED.to_owned()), limit: 9, ..Query::default() };
+        let told = || Reader::open(&folder).unwrap().rows(&query).unwrap();
+        // Ended when the event is there and the key is not.
+        std::fs::create_dir_all(folder.join("witness.new")).unwrap();
+        let ledger = Ledger::open(&folder).unwrap();
+        assert!(add(&ledger, &folder, &key).await.is_err());
+        assert_eq!((told().len(), knows_witness(&folder, &key).unwrap()), (1, false));
+        drop(ledger);
+        // The next start.
+        std::fs::remove_dir(folder.join("witness.new")).unwrap();
+        let ledger = Ledger::open(&folder).unwrap();
+        for _ in 0..2 {
+            add(&ledger, &folder, &key).await.unwrap();
+            assert!(knows_witness(&folder, &key).unwrap());
+            assert_eq!((told().len(), &told()[0].payload), (1, &json!({ "public": key })));
+        }
+        // One that has lost its key is refused without an event, until an operator has removed the old one.
+        let other = osmoda_ledger::Witness::open(&dir.path().join("other")).unwrap().public().to_string();
+        assert!(add(&ledger, &folder, &other).await.is_err());
+        assert_eq!(told().len(), 1);
+        for (n, next) in [&other, &key].into_iter().enumerate() {
+            std::fs::remove_file(folder.join("witness.pub")).unwrap();
+            add(&ledger, &folder, next).await.unwrap();
+            assert_eq!(told().len(), n + 2);
         }
     }
 }

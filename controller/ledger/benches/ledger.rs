@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use osmoda_ledger::{Event, Ledger, Query, Reader, verify};
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -15,8 +15,24 @@ fn payload(n: usize) -> serde_json::Value {
     json!({ "object": "App/web", "hash": "08b565cdaad4074f4184e29d51edfc61021ad0a00af8856ad38ce8eb70e0ab83", "n": n })
 }
 
+/// What came of a run.
+struct Run {
+    /// Rows a second.
+    rate: f64,
+    /// The time in milliseconds within which 99 of 100 transactions, or appends, were durable.
+    p99: f64,
+}
+
+impl Run {
+    fn new(rows: usize, started: Instant, mut times: Vec<Duration>) -> Self {
+        let rate = rows as f64 / started.elapsed().as_secs_f64();
+        times.sort_unstable();
+        Self { rate, p99: times[times.len() * 99 / 100].as_secs_f64() * 1e3 }
+    }
+}
+
 /// The same rows without chain, thread or checkpoint, in transactions of `batch`.
-fn bare(rows: usize, batch: usize) -> f64 {
+fn bare(rows: usize, batch: usize) -> Run {
     let dir = tempfile::tempdir_in(".").unwrap();
     let mut db = Connection::open(dir.path().join("bare.db")).unwrap();
     db.pragma_update(None, "journal_mode", "WAL").unwrap();
@@ -24,8 +40,9 @@ fn bare(rows: usize, batch: usize) -> f64 {
     db.execute_batch("CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, ts TEXT NOT NULL, type TEXT NOT NULL, actor TEXT NOT NULL, payload TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL) STRICT;").unwrap();
     let hash = "0".repeat(64);
     let started = Instant::now();
-    let mut n = 0;
+    let (mut n, mut times) = (0, Vec::new());
     while n < rows {
+        let began = Instant::now();
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         {
             let mut insert = transaction
@@ -40,32 +57,51 @@ fn bare(rows: usize, batch: usize) -> f64 {
             }
         }
         transaction.commit().unwrap();
+        times.push(began.elapsed());
     }
-    n as f64 / started.elapsed().as_secs_f64()
+    Run::new(n, started, times)
 }
 
 /// Clients that each append `batch` events at a time and wait until they are durable: group commit makes their
 /// transactions, at most of `clients * batch` rows.
-fn appended(clients: usize, batch: usize, rows: usize) -> f64 {
+fn appended(clients: usize, batch: usize, rows: usize) -> Run {
     let dir = tempfile::tempdir_in(".").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ledger = Ledger::open(dir.path()).unwrap();
     let started = Instant::now();
-    runtime.block_on(async {
+    let times = runtime.block_on(async {
         let client = async |first: usize| {
+            let mut times = Vec::new();
             for start in (first * batch..rows).step_by(clients * batch) {
+                let began = Instant::now();
                 let events = (start..start + batch).map(|n| Event::new("bench.event", "uid:0", payload(n))).collect();
                 ledger.append_all(events).await.unwrap();
+                times.push(began.elapsed());
             }
+            times
         };
-        futures_util::future::join_all((0..clients).map(client)).await;
+        futures_util::future::join_all((0..clients).map(client)).await.concat()
     });
-    rows as f64 / started.elapsed().as_secs_f64()
+    Run::new(rows, started, times)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+fn median(runs: &[Run], figure: fn(&Run) -> f64) -> f64 {
+    let mut figures: Vec<f64> = runs.iter().map(figure).collect();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
+}
+
+/// How long one of 64 clients waits for its event.
+fn latency(floor: &[Run], ours: &[Run]) {
+    let (p99, least, rate) = (median(ours, |run| run.p99), median(floor, |run| run.p99), median(ours, |run| run.rate));
+    let rounded = |ms: f64| (ms * 1000.0).round() / 1000.0;
+    let line = json!({
+        "name": "ledger append until durable, 64 clients, one event at a time, p99",
+        "value": rounded(p99), "unit": "ms",
+        "reference": "a bare transaction of 64 rows, p99", "reference_value": rounded(least), "ratio": p99 / least,
+        "goal": "<= 10 ms, at >= 20,000 events/s", "met": p99 <= 10.0 && rate >= 20_000.0,
+    });
+    println!("{line}");
 }
 
 fn main() {
@@ -77,7 +113,10 @@ fn main() {
             floor.push(bare(rows, clients * batch));
             ours.push(appended(clients, batch, rows));
         }
-        let (floor, ours) = (median(floor), median(ours));
+        if (clients, batch) == (64, 1) {
+            latency(&floor, &ours);
+        }
+        let (floor, ours) = (median(&floor, |run| run.rate), median(&ours, |run| run.rate));
         let line = json!({
             "name": format!("ledger append, {clients} clients, {batch} events at a time"),
             "value": ours.round(), "unit": "events/s",

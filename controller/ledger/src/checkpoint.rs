@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{LedgerError, key::place, merkle::Hash, note::Note, segments};
+use crate::{LedgerError, durable::place, merkle::Hash, note::Note, segments};
 
 /// What a checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,49 +122,133 @@ impl NoteFile {
 
     /// The last whole note.
     pub(crate) fn last(&self) -> Result<Option<Note>, LedgerError> {
-        let read = || -> io::Result<Option<Note>> {
-            let file = match File::open(&self.path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                file => file?,
-            };
-            let (_, whole) = whole_notes(&file)?;
-            let start = whole.saturating_sub(LONGEST as u64);
-            let mut tail = vec![0; usize::try_from(whole - start).unwrap_or_default()];
-            file.read_exact_at(&mut tail, start)?;
-            // It may begin anywhere in a note, and what is left of that would pair texts with the wrong signatures.
-            let cut = (0..tail.len()).find(|at| start > 0 && is_end(&tail, *at)).map_or(0, |at| at + 2);
-            let text = String::from_utf8_lossy(&tail[cut..]);
-            Ok(split(&text).filter_map(Note::parse).last())
-        };
-        read().map_err(|e| self.failed(e))
+        let Some(file) = open(&self.path)? else { return Ok(None) };
+        last_of(&file).map_err(|e| self.failed(e))
     }
 
-    /// All notes, also those beside segments; what cannot be read is the text that it is. The last one of a file may be cut
-    /// off, by a power loss, and is left out then.
-    pub(crate) fn all(&self) -> Result<Vec<Result<Note, String>>, LedgerError> {
-        // In this order: what is put beside a segment meanwhile is read twice, and not missed.
-        let live = notes_in(&self.path)?;
-        let mut notes = Vec::new();
+    /// All files that there are, in order, those beside segments first.
+    fn files(&self) -> Result<Vec<(PathBuf, File)>, LedgerError> {
+        // It is opened first: what is put beside a segment meanwhile is read twice, and not missed.
+        let live = open(&self.path)?;
         let entries = fs::read_dir(&self.segments).into_iter().flatten().flatten();
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.retain(|file| file.extension() == Some(self.ending()));
-        files.sort();
-        for file in files {
-            notes.extend(notes_in(&file)?);
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|file| file.extension() == Some(self.ending()));
+        paths.sort();
+        let mut files = Vec::new();
+        for path in paths {
+            // One that was archived meanwhile is not there.
+            files.extend(open(&path)?.map(|file| (path, file)));
         }
-        notes.extend(live);
-        notes.dedup();
-        Ok(notes)
+        files.extend(live.map(|file| (self.path.clone(), file)));
+        Ok(files)
+    }
+
+    /// Tells all notes, also those beside segments; of what cannot be read, the beginning. The last one of a file may be
+    /// cut off, by a power loss, and is left out then.
+    pub(crate) fn each(&self, mut each: impl FnMut(Result<Note, String>)) -> Result<(), LedgerError> {
+        let mut before = None;
+        for (path, file) in self.files()? {
+            for note in Notes::new(file) {
+                let note = note.map_err(|e| LedgerError::file(&path, e))?;
+                // A file goes on with the last one of the file before.
+                if before.as_ref() != Some(&note) {
+                    each(note.clone());
+                }
+                before = Some(note);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first checkpoint of so many rows or more. Of files that end before, only the end is read.
+    pub(crate) fn covering(&self, size: u64) -> Result<Option<(Note, Checkpoint)>, LedgerError> {
+        let read = |note: Note| Checkpoint::parse(&note.text).map(|checkpoint| (note, checkpoint));
+        for (path, file) in self.files()? {
+            let failed = |e| LedgerError::file(&path, e);
+            if last_of(&file).map_err(failed)?.and_then(read).is_some_and(|(_, last)| last.size < size) {
+                continue;
+            }
+            for note in Notes::new(file) {
+                let found = note.map_err(failed)?.ok().and_then(read);
+                if let Some(found) = found.filter(|(_, checkpoint)| checkpoint.size >= size) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 
-fn notes_in(file: &Path) -> Result<Vec<Result<Note, String>>, LedgerError> {
-    let bytes = match fs::read(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(LedgerError::file(file, error)),
-        read => read.unwrap_or_default(),
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(split(&text).map(|part| Note::parse(part).ok_or_else(|| part.chars().take(60).collect())).collect())
+fn open(path: &Path) -> Result<Option<File>, LedgerError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LedgerError::file(path, error)),
+    }
+}
+
+/// The last whole note of a file.
+fn last_of(file: &File) -> io::Result<Option<Note>> {
+    let (_, whole) = whole_notes(file)?;
+    let start = whole.saturating_sub(LONGEST as u64);
+    let mut tail = vec![0; usize::try_from(whole - start).unwrap_or_default()];
+    file.read_exact_at(&mut tail, start)?;
+    // It may begin anywhere in a note, and what is left of that would pair texts with the wrong signatures.
+    let cut = (0..tail.len()).find(|at| start > 0 && is_end(&tail, *at)).map_or(0, |at| at + 2);
+    let text = String::from_utf8_lossy(&tail[cut..]);
+    Ok(split(&text).filter_map(Note::parse).last())
+}
+
+/// Notes of a file, one after the other; of what cannot be read, the beginning.
+struct Notes {
+    file: BufReader<File>,
+    ended: bool,
+}
+
+impl Notes {
+    fn new(file: File) -> Self {
+        Self { file: BufReader::new(file), ended: false }
+    }
+
+    /// The bytes of the next one; fewer than a note has at the end of the file, or where nothing ends one.
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for _ in 0..2 {
+            let begin = bytes.len();
+            while !bytes[begin..].ends_with(b"\n\n") {
+                let room = (LONGEST - bytes.len()) as u64;
+                if self.file.by_ref().take(room).read_until(b'\n', &mut bytes)? == 0 {
+                    self.ended = true;
+                    return Ok(bytes);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl Iterator for Notes {
+    type Item = io::Result<Result<Note, String>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let bytes = match self.read() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        };
+        // A power cut leaves less than a note.
+        if self.ended && bytes.len() < LONGEST {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let note = Some(&text).filter(|_| !self.ended).and_then(|text| Note::parse(text));
+        Some(Ok(note.ok_or_else(|| text.chars().take(60).collect())))
+    }
 }
 
 /// The length of a file, and of what of it are whole notes.
@@ -245,6 +329,26 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_could_have_written_is_told_and_has_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::key::Place::of_ledger(folder.path()).open(|_| Ok(())).unwrap();
+        let notes = NoteFile::checkpoints(folder.path());
+        let mut note = Note::new(Checkpoint { origin: key.name.clone(), size: 1, root: [7; 32] }.text());
+        note.sign(&key.signing, &key.name);
+        notes.append(&note).unwrap();
+        let good = fs::read(&notes.path).unwrap();
+        for (behind, told) in
+            [("", 1), ("a torn note", 1), ("x\n\ny\n\n", 2), ("\n\n\n\n\n\n", 2), (&"long".repeat(LONGEST), 2)]
+        {
+            fs::write(&notes.path, [&good, behind.as_bytes()].concat()).unwrap();
+            let mut found = Vec::new();
+            notes.each(|note| found.push(note)).unwrap();
+            assert_eq!((found.len(), &found[0]), (told, &Ok(note.clone())), "{found:?}");
+            assert!(found[1..].iter().all(Result::is_err), "{found:?}");
+        }
+    }
+
+    #[test]
     fn no_note_is_lost_when_a_rotation_is_done_again() {
         let folder = tempfile::tempdir().unwrap();
         let key = crate::key::Place::of_ledger(folder.path()).open(|_| Ok(())).unwrap();
@@ -259,8 +363,9 @@ mod tests {
                 notes.rotate("000001-1-2").unwrap();
             }
         }
-        let sizes = notes.all().unwrap().into_iter().map(|note| Checkpoint::parse(&note.unwrap().text).unwrap().size);
-        assert_eq!(sizes.collect::<Vec<_>>(), [1, 2, 3]);
+        let mut sizes = Vec::new();
+        notes.each(|note| sizes.push(Checkpoint::parse(&note.unwrap().text).unwrap().size)).unwrap();
+        assert_eq!(sizes, [1, 2, 3]);
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! Cosignatures of witnesses, fetched after a checkpoint was signed, and kept beside the checkpoints.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
 
 use crate::{
-    GrowthProof, LedgerError,
+    GrowthProof, LedgerError, Query, Reader,
     checkpoint::{Checkpoint, Lock, NoteFile},
-    key::{Place, place},
+    durable::place,
+    key::Place,
     note::{KeyKind, Note, PublicKey, Signed},
     prove::prove_growth,
 };
@@ -18,27 +24,82 @@ pub fn log_key(folder: &Path) -> Result<PublicKey, LedgerError> {
     Place::of_ledger(folder).public()?.ok_or(LedgerError::NoCheckpoint)
 }
 
-/// Takes a witness's key into `witness.pub`, when that has none yet. True: it is new.
+/// Does the ledger know a witness by that key? False: it knows none at all yet.
 ///
 /// # Errors
 /// When it is no witness's key, or the ledger knows another one: that is for an operator to change.
-pub fn trust_witness(folder: &Path, key: &str) -> Result<bool, LedgerError> {
-    let file = folder.join("witness.pub");
+pub fn knows_witness(folder: &Path, key: &str) -> Result<bool, LedgerError> {
+    let file = witnesses_file(folder);
     let key = PublicKey::parse(key).filter(|key| key.kind() == KeyKind::Witness);
     let key = key.ok_or_else(|| LedgerError::file(&file, "what the witness gave is no key of one"))?;
-    let _lock = Lock::take(folder)?;
-    let known = match fs::read_to_string(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(|e| LedgerError::file(&file, e))?,
-    };
-    if known.lines().any(|line| PublicKey::parse(line).as_ref() == Some(&key)) {
+    let text = witnesses(folder)?;
+    if text.lines().any(|line| PublicKey::parse(line).as_ref() == Some(&key)) {
+        return Ok(true);
+    }
+    if text.trim().is_empty() {
         return Ok(false);
     }
-    if !known.trim().is_empty() {
-        return Err(LedgerError::file(&file, format!("the witness has another key now, {key}")));
+    Err(LedgerError::file(&file, format!("the witness has another key now, {key}")))
+}
+
+/// Takes a witness's key into `witness.pub`, when that has none yet. True: it is new.
+///
+/// # Errors
+/// As [`knows_witness`], or when it cannot be written.
+pub fn trust_witness(folder: &Path, key: &str) -> Result<bool, LedgerError> {
+    let _lock = Lock::take(folder)?;
+    if knows_witness(folder, key)? {
+        return Ok(false);
     }
-    place(&file, format!("{key}\n").as_bytes(), 0o644)?;
+    place(&witnesses_file(folder), format!("{}\n", key.trim()).as_bytes(), 0o644)?;
     Ok(true)
+}
+
+fn witnesses_file(folder: &Path) -> PathBuf {
+    folder.join("witness.pub")
+}
+
+/// The text of that file; empty: there is none.
+fn witnesses(folder: &Path) -> Result<String, LedgerError> {
+    let file = witnesses_file(folder);
+    match fs::read_to_string(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|e| LedgerError::file(&file, e)),
+    }
+}
+
+/// How far what was signed is cosigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosigning {
+    /// The ledger knows a witness.
+    pub witness: bool,
+    /// Rows of the last checkpoint; 0: there is none.
+    pub signed: u64,
+    /// Rows of the last one that a known witness has cosigned; 0: none.
+    pub cosigned: u64,
+    /// When the first row came that is signed and not cosigned.
+    pub waiting_since: Option<Timestamp>,
+}
+
+/// Tells how far witnesses are behind.
+///
+/// # Errors
+/// When the ledger or what is beside it cannot be read.
+pub fn cosigning(folder: &Path) -> Result<Cosigning, LedgerError> {
+    let known: Vec<PublicKey> = witnesses(folder)?.lines().filter_map(PublicKey::parse).collect();
+    let size = |note: Option<Note>| note.and_then(|note| Checkpoint::parse(&note.text)).map_or(0, |last| last.size);
+    let by_witness = |note: &Note| known.iter().any(|key| matches!(note.check(key), Signed::At(_)));
+    // In this order: what is signed meanwhile is not what the witness is behind with.
+    let signed = size(NoteFile::checkpoints(folder).last()?);
+    let cosigned = size(NoteFile::cosigned(folder).last()?.filter(by_witness));
+    let waiting = if cosigned < signed {
+        let query = Query { after: Some(cosigned.cast_signed()), limit: 1, ..Query::default() };
+        Reader::open(folder)?.rows(&query)?.pop()
+    } else {
+        None
+    };
+    let waiting_since = waiting.and_then(|row| row.ts.parse().ok());
+    Ok(Cosigning { witness: !known.is_empty(), signed, cosigned, waiting_since })
 }
 
 /// What to send to a witness whose last checkpoint had `known` rows; none when there is nothing new, and its signature is

@@ -4,9 +4,7 @@
 //! is `ledger.db`, the ones after it `ledger-000002.db` and so on.
 
 use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -14,7 +12,12 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
-use crate::{LedgerError, chain::GENESIS, segments};
+use crate::{
+    LedgerError,
+    chain::GENESIS,
+    durable::{make_folder, sync_folder},
+    segments,
+};
 
 /// `application_id`: "osml".
 const APPLICATION_ID: i32 = 0x6f73_6d6c;
@@ -60,31 +63,63 @@ pub(crate) struct Head {
     pub(crate) sealed: bool,
 }
 
-/// The name of a file.
+/// A file with a number.
 pub(crate) fn file(folder: &Path, number: u32) -> PathBuf {
-    if number == 1 { folder.join("ledger.db") } else { folder.join(format!("ledger-{number:06}.db")) }
+    folder.join(name(number))
 }
 
-/// The number in a name that [`file`] gives.
-fn number_of(name: &str) -> Option<u32> {
-    let stem = name.strip_suffix(".db")?;
-    if stem == "ledger" { Some(1) } else { stem.strip_prefix("ledger-")?.parse().ok() }
+fn name(number: u32) -> String {
+    if number == 1 { "ledger.db".to_owned() } else { format!("ledger-{number:06}.db") }
+}
+
+/// The number in a name that [`name`] gives; any other one is not ours.
+fn number_of(text: &str) -> Option<u32> {
+    let number = match text.strip_suffix(".db")?.strip_prefix("ledger")? {
+        "" => 1,
+        rest => rest.strip_prefix('-')?.parse().ok()?,
+    };
+    (segments::is_number(number) && name(number) == text).then_some(number)
+}
+
+/// The numbers of the files that are here under their first names.
+pub(crate) fn numbers(folder: &Path) -> Vec<u32> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| number_of(entry.file_name().to_str()?)).collect()
 }
 
 /// The number of the file that is written to.
 pub(crate) fn live_number(folder: &Path) -> u32 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let named = entries.filter_map(|entry| number_of(entry.file_name().to_str()?)).max();
+    let named = numbers(folder).into_iter().max();
     named.max(segments::last_number(folder).map(|last| last + 1)).unwrap_or(1)
+}
+
+/// Numbers of which there is neither a file nor a segment, although there is one of a later number, or the one before
+/// is sealed.
+fn gap(folder: &Path) -> Option<(u32, u32)> {
+    let look = || {
+        let live = live_number(folder);
+        let parts = segments::parts(folder);
+        let mut next = 1;
+        for part in &parts {
+            if part.number > next {
+                return Some((next, part.number - 1));
+            }
+            next = part.number + 1;
+        }
+        (!parts.is_empty() && next <= live).then_some((next, live))
+    };
+    // Others may just move a file, but not each time.
+    (0..4).fold(look(), |found, _| found.and_then(|_| look()))
 }
 
 /// Opens the file to write to; makes it when it is not there, or the last one is sealed.
 pub(crate) fn open(folder: &Path) -> Result<Live, LedgerError> {
-    if !folder.is_dir() {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o750).create(folder).map_err(|error| LedgerError::file(folder, error))?;
-    }
+    make_folder(folder, 0o750)?;
     loop {
+        // Rows behind those that are missing could not follow from them.
+        if let Some((first, last)) = gap(folder) {
+            return Err(LedgerError::Gap { first, last });
+        }
         let number = live_number(folder);
         match open_number(folder, number)? {
             Some(live) if !head(&live.db)?.sealed => return Ok(live),
@@ -98,9 +133,15 @@ pub(crate) fn open(folder: &Path) -> Result<Live, LedgerError> {
 fn open_number(folder: &Path, number: u32) -> Result<Option<Live>, LedgerError> {
     let file = file(folder, number);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = match Connection::open_with_flags(&file, flags) {
-        Err(_) if !file.exists() => return Ok(None),
-        db => db?,
+    let mut tries = 0;
+    let db = loop {
+        match Connection::open_with_flags(&file, flags) {
+            Ok(db) => break db,
+            Err(_) if !file.exists() => return Ok(None),
+            // Others have made it since.
+            Err(_) if tries < 5 => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
     };
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -124,7 +165,7 @@ fn make(folder: &Path, number: u32) -> Result<(), LedgerError> {
     });
     let _ = fs::remove_file(&new);
     made?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    sync_folder(folder)
 }
 
 /// A file without rows, that follows from the row `before`.
@@ -216,11 +257,14 @@ pub(crate) fn sweep(folder: &Path) {
 }
 
 /// Puts all that the log of a file has into the file: whoever opens that just before it goes, and finds no log any more,
-/// sees all rows.
+/// sees all rows. It waits for nobody, and nobody for it: who is to be waited for is [`LedgerError::Busy`].
 pub(crate) fn fold(folder: &Path, number: u32) -> Result<(), LedgerError> {
     let Some(live) = open_number(folder, number)? else { return Ok(()) };
-    let busy: bool = live.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if busy { Err(LedgerError::Busy(file(folder, number).display().to_string())) } else { Ok(()) }
+    let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    // TRUNCATE and RESTART keep writers out for as long as somebody reads, and all that has an old file open looks at its
+    // last row as a writer.
+    let (busy, pages, done): (bool, i64, i64) = live.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], read)?;
+    if busy || done < pages { Err(LedgerError::Busy(file(folder, number).display().to_string())) } else { Ok(()) }
 }
 
 /// Removes a file whose rows are in a segment. Its log goes last: without it, the file would look shorter than it is.
@@ -235,4 +279,58 @@ pub(crate) fn remove(folder: &Path, number: u32) -> Result<(), LedgerError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_are_written_and_no_others() {
+        for number in [1, 2, 999_999, 1_000_000, u32::MAX - 1] {
+            assert_eq!(number_of(&name(number)), Some(number));
+        }
+        let others = [
+            "ledger-2.db",
+            "ledger-0000002.db",
+            "ledger-000001.db",
+            "ledger-000000.db",
+            "ledger-+00002.db",
+            "ledger-4294967295.db",
+            "ledger-.db",
+            "ledger000002.db",
+            "ledger-000002.db.old",
+            "Ledger.db",
+        ];
+        for text in others {
+            assert_eq!(number_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_appends_never_waits_for_who_reads_a_file_that_is_sealed() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = open(dir.path()).unwrap();
+        let reader = open_read_only(&file(dir.path(), 1)).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM events;").unwrap();
+        let row = format!("INSERT INTO events VALUES (1, 't', '{SEALED}', 'a', '{{}}', '{GENESIS}', '{GENESIS}')");
+        live.db.execute_batch(&row).unwrap();
+        // It looks at the last row before it goes on to the next file, and is refused at once where it would have to wait.
+        live.db.busy_timeout(Duration::ZERO).unwrap();
+        let folding = thread::spawn({
+            let folder = dir.path().to_owned();
+            move || fold(&folder, 1)
+        });
+        while !folding.is_finished() {
+            live.db.execute_batch("BEGIN IMMEDIATE; ROLLBACK").unwrap();
+        }
+        assert!(matches!(folding.join().unwrap(), Err(LedgerError::Busy(_))), "the reader is still there");
+        reader.execute_batch("COMMIT").unwrap();
+        fold(dir.path(), 1).unwrap();
+        drop((reader, live));
+        fs::remove_file(dir.path().join("ledger.db-wal")).unwrap_or_default();
+        assert!(head(&open_read_only(&file(dir.path(), 1)).unwrap()).unwrap().sealed);
+    }
 }

@@ -1,20 +1,20 @@
 //! Private keys of logs and witnesses, in files of their own.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
-use osmoda_failpoint as failpoint;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
     LedgerError,
+    durable::place,
     note::{KeyKind, PublicKey},
 };
 
@@ -101,22 +101,5 @@ impl Key {
     /// Its public half.
     pub(crate) fn public(&self) -> PublicKey {
         PublicKey::of(&self.signing, &self.name, self.kind)
-    }
-}
-
-/// Replaces a file in one step; durable when it returns.
-pub(crate) fn place(file: &Path, contents: &[u8], mode: u32) -> Result<(), LedgerError> {
-    let failed = |e: io::Error| LedgerError::file(file, e);
-    let new = file.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut out = OpenOptions::new().create_new(true).write(true).mode(mode).open(&new).map_err(failed)?;
-    out.write_all(contents).map_err(failed)?;
-    out.sync_all().map_err(failed)?;
-    failpoint::may_fail("ledger.place", file.display()).map_err(failed)?;
-    fs::rename(&new, file).map_err(failed)?;
-    failpoint::after("ledger.place", file.display());
-    match file.parent() {
-        Some(folder) => File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed),
-        None => Ok(()),
     }
 }

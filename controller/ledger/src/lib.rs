@@ -9,6 +9,7 @@ mod chain;
 mod checkpoint;
 mod cosigned;
 mod database;
+mod durable;
 mod follow;
 mod key;
 mod merkle;
@@ -25,7 +26,7 @@ mod witness;
 mod writer;
 
 pub use chain::{Event, InvalidEvent};
-pub use cosigned::{keep_cosignature, log_key, to_cosign, trust_witness};
+pub use cosigned::{Cosigning, cosigning, keep_cosignature, knows_witness, log_key, to_cosign, trust_witness};
 pub use follow::Follower;
 pub use note::{KeyKind, PublicKey};
 pub use prove::{GrowthProof, RowProof, prove, prove_since};
@@ -66,6 +67,17 @@ pub enum LedgerError {
     /// A row that should be there.
     #[error("row {0} is missing, or has no hash")]
     Missing(u64),
+    /// Files with rows that should be there, before one that is.
+    #[error(
+        "{} missing: nothing is appended behind such a gap, put back the files; see `osmoda ledger verify`",
+        missing_parts(*first, *last)
+    )]
+    Gap {
+        /// The number of the first one...
+        first: u32,
+        /// ...and of the last one.
+        last: u32,
+    },
     /// A segment whose rows or manifest are needed and not here.
     #[error("segment {0} is not here, or is none: it may have been archived")]
     Segment(u32),
@@ -107,6 +119,11 @@ impl LedgerError {
     fn file(file: &Path, reason: impl ToString) -> Self {
         Self::File { file: file.display().to_string(), reason: reason.to_string() }
     }
+}
+
+/// For people: `part 2 is`, or `parts 2 to 4 are`.
+fn missing_parts(first: u32, last: u32) -> String {
+    if first == last { format!("part {first} is") } else { format!("parts {first} to {last} are") }
 }
 
 /// The database of a ledger's folder that is written to.

@@ -15,7 +15,7 @@ use crate::{
     key::Key,
     note::Note,
     rows::Rows,
-    seal,
+    seal::{self, Finished},
     tree::Tree,
 };
 
@@ -28,6 +28,8 @@ const IDLE: Duration = Duration::from_secs(30);
 /// A file that could not be sealed is not copied again before this is over, nor are all rows read again to find that they
 /// are not those of a checkpoint.
 const RETRY: Duration = Duration::from_secs(300);
+/// A file that is a segment already, and that others still read, is tried again after this.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// What the notary is told.
 pub(crate) enum Errand {
@@ -55,10 +57,12 @@ pub(crate) struct Notary {
     signed: Option<Instant>,
     /// [`IDLE`], but for tests.
     idle: Duration,
-    /// A file that had its last row is not a segment yet.
-    unsealed: bool,
+    /// When files that had their last rows are moved, or tried again; none: there are none.
+    seal_at: Option<Instant>,
     /// When that failed.
     not_sealed: Option<Instant>,
+    /// [`BUSY`], but for tests.
+    busy: Duration,
 }
 
 impl fmt::Debug for Notary {
@@ -78,15 +82,16 @@ impl Notary {
             contradiction: None,
             signed: None,
             idle: IDLE,
-            unsealed: false,
+            seal_at: None,
             not_sealed: None,
+            busy: BUSY,
         }
     }
 
     /// Works until nobody can send any more; what is unsigned then gets a last checkpoint.
     pub(crate) fn run(mut self, errands: &Receiver<Errand>) {
         loop {
-            let errand = match self.due {
+            let errand = match self.due.into_iter().chain(self.seal_at).min() {
                 None => errands.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) => errands.recv_timeout(due.saturating_duration_since(Instant::now())),
             };
@@ -106,12 +111,19 @@ impl Notary {
                     self.seal_or_log();
                 }
                 Ok(Errand::Seal) => {
-                    self.unsealed = true;
+                    self.seal_at = Some(Instant::now());
                     self.sign_or_log();
                 }
                 Err(end) => {
-                    if self.unsigned > 0 {
+                    if end == RecvTimeoutError::Disconnected {
+                        // There is no later time.
+                        self.seal_at = self.seal_at.map(|at| at.min(Instant::now()));
+                    }
+                    let due = self.due.is_some_and(|due| due <= Instant::now());
+                    if self.unsigned > 0 && (due || end == RecvTimeoutError::Disconnected) {
                         self.sign_or_log();
+                    } else {
+                        self.seal_or_log();
                     }
                     if end == RecvTimeoutError::Disconnected {
                         return;
@@ -128,20 +140,23 @@ impl Notary {
     }
 
     fn seal_or_log(&mut self) {
-        if !self.unsealed || self.not_sealed.is_some_and(|at| at.elapsed() < RETRY) {
+        if self.seal_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        if let Some(failed) = self.not_sealed.filter(|at| at.elapsed() < RETRY) {
+            self.seal_at = Some(failed + RETRY);
             return;
         }
         match seal::finish(&self.folder, &self.key) {
-            Ok(announced) => {
-                self.unsealed = false;
+            Ok(Finished { announced, busy }) => {
+                (self.not_sealed, self.seal_at) = (None, busy.then(|| Instant::now() + self.busy));
                 if announced {
                     let signed = self.sign();
                     log(signed);
                 }
             }
-            // It is tried again with a later checkpoint.
             Err(error) => {
-                self.not_sealed = (!matches!(error, LedgerError::Busy(_))).then(Instant::now);
+                (self.not_sealed, self.seal_at) = (Some(Instant::now()), Some(Instant::now() + RETRY));
                 tracing::error!("a part of the ledger that is full could not be sealed: {error}");
             }
         }
@@ -261,6 +276,39 @@ mod tests {
         notary.contradiction = notary.contradiction.and_then(|(size, at)| Some((size, at.checked_sub(RETRY)?)));
         notary.sign().unwrap();
         assert!(crate::checkpoints_file(dir.path()).exists() && notary.contradiction.is_none());
+    }
+
+    #[test]
+    fn a_file_that_others_read_is_moved_when_they_are_done_without_a_new_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = dir.path().join("ledger.db");
+        let elsewhere = Lock::sealing(dir.path()).unwrap().unwrap();
+        let ledger = Ledger::open_with_fill(dir.path(), 3).unwrap();
+        let append = || ledger.append_blocking(Event::new("t", "test", json!(1))).unwrap();
+        append();
+        let reader = rusqlite::Connection::open(&first).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM events;").unwrap();
+        for _ in 0..9 {
+            append();
+        }
+        drop((ledger, elsewhere));
+        let mut notary = Notary::new(dir.path(), Place::of_ledger(dir.path()).open(|_| Ok(())).unwrap());
+        notary.busy = Duration::from_millis(50);
+        let (errands, receiver) = channel();
+        let thread = thread::spawn(move || notary.run(&receiver));
+        errands.send(Errand::Seal).unwrap();
+        let (reply, answer) = oneshot::channel();
+        errands.send(Errand::Sign(reply)).unwrap();
+        answer.blocking_recv().unwrap().unwrap();
+        assert!(first.exists(), "it is still read");
+        reader.execute_batch("COMMIT").unwrap();
+        let moved = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            !first.exists()
+        });
+        drop(errands);
+        thread.join().unwrap();
+        assert!(moved, "it was not tried again");
     }
 
     #[test]

@@ -116,9 +116,7 @@ fn lines(hashes: &[Hash]) -> String {
 /// The first checkpoint that covers a row, rather one that was cosigned.
 fn covering(folder: &Path, id: u64) -> Result<(Note, Checkpoint), LedgerError> {
     for file in [NoteFile::cosigned(folder), NoteFile::checkpoints(folder)] {
-        let notes = file.all()?.into_iter().flatten();
-        let mut read = notes.filter_map(|note| Checkpoint::parse(&note.text).map(|checkpoint| (note, checkpoint)));
-        if let Some(found) = read.find(|(_, checkpoint)| checkpoint.size >= id) {
+        if let Some(found) = file.covering(id)? {
             return Ok(found);
         }
     }

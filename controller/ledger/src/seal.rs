@@ -19,7 +19,8 @@ use crate::{
     Event, Ledger, LedgerError, Query, Reader,
     checkpoint::{Checkpoint, Lock, NoteFile},
     database,
-    key::{Key, place},
+    durable::{make_folder, place, sync_folder},
+    key::Key,
     merkle::Hash,
     note::Note,
     rows::Rows,
@@ -31,14 +32,23 @@ use crate::{
 /// What a copy leaves of the disk, in bytes.
 const RESERVE: u64 = 32 << 20;
 
-/// Moves all files that are sealed to the segments. True: there are new events about them.
-pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
+/// What came of [`finish`].
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    /// There are new events about segments.
+    pub(crate) announced: bool,
+    /// Files that are segments now stay for those who still read them.
+    pub(crate) busy: bool,
+}
+
+/// Moves all files that are sealed to the segments.
+pub(crate) fn finish(folder: &Path, key: &Key) -> Result<Finished, LedgerError> {
     // The next file comes first: where it begins is read from the last one.
     drop(database::open(folder)?);
     // Whoever else is at it does it all; signing waits for none of it but the last step.
-    let Some(_sealing) = Lock::sealing(folder)? else { return Ok(false) };
+    let Some(_sealing) = Lock::sealing(folder)? else { return Ok(Finished::default()) };
     database::sweep(folder);
-    let mut announced = false;
+    let mut finished = Finished::default();
     for number in database::leftovers(folder) {
         if segments::manifest(folder, number).is_err() {
             let manifest = seal(folder, key, number)?;
@@ -47,7 +57,7 @@ pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
                     "segment": number, "first": manifest.first, "last": manifest.last, "sha256": manifest.sha256,
                 });
                 writer::append_own(folder, Event::new("ledger.segment", "ledger", payload))?;
-                announced = true;
+                finished.announced = true;
             }
             let mut note = Note::new(manifest.text());
             note.sign(&key.signing, &key.name);
@@ -57,16 +67,22 @@ pub(crate) fn finish(folder: &Path, key: &Key) -> Result<bool, LedgerError> {
             NoteFile::cosigned(folder).rotate(&stem)?;
             place(&segments::folder(folder).join(stem + ".note"), note.to_string().as_bytes(), 0o440)?;
         }
-        database::fold(folder, number)?;
-        database::remove(folder, number)?;
+        match database::fold(folder, number) {
+            Ok(()) => database::remove(folder, number)?,
+            Err(LedgerError::Busy(file)) => {
+                tracing::debug!("others are still reading {file}, whose rows are in a segment");
+                finished.busy = true;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(announced)
+    Ok(finished)
 }
 
 /// Makes the file of a segment, and what its manifest says.
 fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> {
     let to = segments::folder(folder);
-    fs::create_dir_all(&to).map_err(|e| LedgerError::file(&to, e))?;
+    make_folder(&to, 0o755)?;
     let db = database::open_read_only(&database::file(folder, number))?;
     let head = database::head(&db)?;
     if !head.sealed {
@@ -80,9 +96,8 @@ fn seal(folder: &Path, key: &Key, number: u32) -> Result<Manifest, LedgerError> 
         let new = to.join(format!("{number:06}.new"));
         // What is half made would fill a disk that has no room for it.
         copy(&db, &new, &file).inspect_err(|_| drop(discard(&new)))?;
-        let failed = |e: io::Error| LedgerError::file(&file, e);
-        File::open(&to).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        sync_folder(&to)?;
+        sync_folder(folder)?;
     }
     Ok(Manifest {
         origin: key.name.clone(),
@@ -194,7 +209,7 @@ pub async fn archive(folder: &Path, number: u32, to: &Path) -> Result<(), Ledger
         return Err(LedgerError::Unwitnessed(number));
     }
     let stem = segments::stem(number, manifest.first, manifest.last);
-    fs::create_dir_all(to).map_err(|e| LedgerError::file(to, e))?;
+    make_folder(to, 0o755)?;
     // The manifest stays here, too.
     for ending in ["note", "checkpoints", "cosigned", "db"] {
         copy_durably(&segments::folder(folder).join(&stem).with_extension(ending), to)?;

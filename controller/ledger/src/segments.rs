@@ -3,6 +3,7 @@
 //! `segments/000001-1-1000000.db` has the rows 1 to 1000000, `segments/000001-1-1000000.note` is its manifest.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -86,17 +87,40 @@ pub(crate) fn stem(number: u32, first: u64, last: u64) -> String {
     format!("{number:06}-{first}-{last}")
 }
 
+/// Can it be the number of a file? There is always a next one.
+pub(crate) fn is_number(number: u32) -> bool {
+    (1..u32::MAX).contains(&number)
+}
+
+/// Number, first and last row in a name that [`stem`] gives; any other one is not ours.
+fn parse_stem(text: &str) -> Option<(u32, u64, u64)> {
+    let mut parts = text.splitn(3, '-');
+    let (number, first, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (is_number(number) && stem(number, first, last) == text).then_some((number, first, last))
+}
+
 /// Number, first and last row of all manifests, in order.
-fn named(ledger: &Path) -> Vec<(u32, u64, u64)> {
+fn manifests(ledger: &Path) -> Vec<(u32, u64, u64)> {
     let entries = fs::read_dir(folder(ledger)).into_iter().flatten().flatten();
-    let read = |entry: fs::DirEntry| {
-        let name = entry.file_name();
-        let mut parts = name.to_str()?.strip_suffix(".note")?.splitn(3, '-');
-        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-    };
+    let read = |entry: fs::DirEntry| parse_stem(entry.file_name().to_str()?.strip_suffix(".note")?);
     let mut all: Vec<_> = entries.filter_map(read).collect();
     all.sort_unstable();
     all
+}
+
+/// [`manifests`], one of each number.
+fn named(ledger: &Path) -> Vec<(u32, u64, u64)> {
+    let mut named = manifests(ledger);
+    named.dedup_by_key(|(number, _, _)| *number);
+    named
+}
+
+/// Numbers that several manifests have.
+pub(crate) fn doubled(ledger: &Path) -> Vec<u32> {
+    let mut doubled: Vec<u32> =
+        manifests(ledger).windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0).collect();
+    doubled.dedup();
+    doubled
 }
 
 /// The number of the last segment that has a manifest.
@@ -127,21 +151,22 @@ pub(crate) fn manifest(ledger: &Path, number: u32) -> Result<Manifest, LedgerErr
 
 /// All files with rows, in order; numbers of which there is nothing at all are left out.
 pub(crate) fn parts(ledger: &Path) -> Vec<Part> {
+    let here = |number| Part { number, rows: None, file: Some(database::file(ledger, number)) };
+    // Files come first: one that becomes a segment meanwhile is seen as that.
+    let mut parts: BTreeMap<u32, Part> =
+        database::numbers(ledger).into_iter().map(|number| (number, here(number))).collect();
     let segments = named(ledger);
-    let mut parts = Vec::new();
-    for number in 1..=database::live_number(ledger) {
-        let segment = segments.iter().find(|(known, _, _)| *known == number);
-        let here = database::file(ledger, number);
-        match segment {
-            Some((_, first, last)) => {
-                let file = folder(ledger).join(stem(number, *first, *last) + ".db");
-                parts.push(Part { number, rows: Some((*first, *last)), file: Some(file).filter(|file| file.exists()) });
-            }
-            None if here.exists() => parts.push(Part { number, rows: None, file: Some(here) }),
-            None => {}
-        }
+    for (number, first, last) in &segments {
+        let file = folder(ledger).join(stem(*number, *first, *last) + ".db");
+        let part = Part { number: *number, rows: Some((*first, *last)), file: Some(file).filter(|file| file.exists()) };
+        parts.insert(*number, part);
     }
-    parts
+    // It may have been begun since.
+    let next = segments.last().map_or(1, |(number, _, _)| number + 1);
+    if !parts.contains_key(&next) && database::file(ledger, next).exists() {
+        parts.insert(next, here(next));
+    }
+    parts.into_values().collect()
 }
 
 impl Part {

@@ -3,7 +3,6 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     LedgerError,
     checkpoint::{Checkpoint, Lock},
-    key::{Key, Place, place},
+    durable::{make_folder, place, sync_folder},
+    key::{Key, Place},
     merkle,
     note::{KeyKind, Note, PublicKey, Signed},
 };
@@ -87,11 +87,17 @@ impl Witness {
     /// When that cannot be read or written, or others may read the key.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let logs = folder.join("logs");
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o755).create(&logs).map_err(|e| LedgerError::file(&logs, e))?;
+        make_folder(&logs, 0o755)?;
         let _lock = Lock::take(folder)?;
         let place = Place { folder, stem: "witness", kind: KeyKind::Witness, prefix: "os.moda/witness/v1/" };
         let key = place.open(|_| Ok(()))?;
+        // One that was killed may have left names that a power cut would still take back: what is answered is durable.
+        let failed = |e| LedgerError::file(&logs, e);
+        for entry in fs::read_dir(&logs).map_err(failed)? {
+            sync_folder(&entry.map_err(failed)?.path())?;
+        }
+        sync_folder(&logs)?;
+        sync_folder(folder)?;
         Ok(Self { folder: folder.to_owned(), key })
     }
 
@@ -101,7 +107,7 @@ impl Witness {
         self.key.public()
     }
 
-    /// Gets to know a log by its public key. The first key of an origin stays.
+    /// Gets to know a log by its public key, durably. The first key of an origin stays.
     ///
     /// # Errors
     /// When it is no log's key, or the origin has another one here.
@@ -111,14 +117,14 @@ impl Witness {
         let _lock = Lock::take(&self.folder)?;
         let folder = self.log_folder(key.name());
         match self.log_key(key.name()) {
-            Ok(known) if known == key => Ok(()),
-            Ok(_) => Err(Refusal::OtherKey(key.name().to_owned())),
-            Err(Refusal::UnknownLog(_)) => {
-                fs::create_dir_all(&folder).map_err(|e| LedgerError::file(&folder, e))?;
-                Ok(place(&folder.join("key"), format!("{key}\n").as_bytes(), 0o644)?)
-            }
-            Err(other) => Err(other),
+            Ok(known) if known != key => return Err(Refusal::OtherKey(key.name().to_owned())),
+            // A known one is written once more: the disk may have failed when it was to be made durable.
+            Ok(_) | Err(Refusal::UnknownLog(_)) => {}
+            Err(other) => return Err(other),
         }
+        make_folder(&folder, 0o755)?;
+        sync_folder(&self.folder.join("logs"))?;
+        Ok(place(&folder.join("key"), format!("{key}\n").as_bytes(), 0o644)?)
     }
 
     /// Cosigns a checkpoint at that time (seconds since 1970), when the proof shows that it goes on from the last one that

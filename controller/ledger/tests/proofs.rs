@@ -6,6 +6,7 @@ mod common;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,6 +16,7 @@ use osmoda_ledger::{
     prove_since, to_cosign, trust_witness, verify,
 };
 use rusqlite::Connection;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use serde_json::json;
 
 const TIME: u64 = 1_700_000_000;
@@ -265,4 +267,85 @@ fn one_witness_is_known_until_an_operator_says_otherwise() {
     assert!(keep(&line, &case.witness.public()).is_err());
     assert!(keep("nonsense", &other.public()).is_err());
     assert!(keep(&line, &other.public()).is_ok());
+}
+
+#[test]
+fn a_proof_reads_no_notes_of_segments_that_end_before() {
+    let case = Case::new();
+    let ledger = Ledger::open_with_fill(&case.ledger(), 100).unwrap();
+    for n in 0..250 {
+        ledger.append_blocking(Event::new("t", "test", json!(n))).unwrap();
+    }
+    drop(ledger);
+    let beside = case.ledger().join("segments/000001-1-101.checkpoints");
+    let notes = fs::read_to_string(&beside).unwrap();
+    let first = notes.split_inclusive("\n\n").take(2).collect::<String>();
+    fs::write(&beside, first.repeat((16 << 20) / first.len()) + &notes).unwrap();
+    let bytes = || {
+        let text = fs::read_to_string("/proc/thread-self/io").unwrap();
+        text.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse::<u64>().ok()).unwrap()
+    };
+    let (before, head) = (bytes(), verify(&case.ledger(), None).unwrap().head.unwrap().unsigned_abs());
+    let all = bytes() - before;
+    assert!(all > 16 << 20, "verifying reads all of it: {all}");
+    let before = bytes();
+    let proof = prove(&case.ledger(), head).unwrap();
+    let read = bytes() - before;
+    assert!(proof.size >= head && read < 8 << 20, "{read} bytes were read");
+    // Of the file that has it, no more than up to it.
+    let before = bytes();
+    prove(&case.ledger(), 1).unwrap();
+    let read = bytes() - before;
+    assert!(read < 8 << 20, "{read} bytes were read");
+}
+
+#[test]
+fn a_witness_says_nothing_that_it_could_not_make_durable() {
+    let case = Case::new();
+    fill(&case.ledger(), 5);
+    let key = log_key(&case.ledger()).unwrap().to_string();
+    let logs = case.dir.path().join("witness/logs");
+    // Root's right to read everything goes, for this thread: in a folder of mode 0300 names can be written, and not be
+    // made durable, which takes reading.
+    let mut rights = capabilities(None).unwrap();
+    rights.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+    set_capabilities(None, rights).unwrap();
+    let mode = |folder: &Path, mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&logs, 0o300);
+    for _ in 0..2 {
+        let added = case.witness.add_log(&key);
+        assert!(matches!(added, Err(Refusal::State(_))), "{added:?}");
+    }
+    mode(&logs, 0o700);
+    case.witness.add_log(&key).unwrap();
+    let log = fs::read_dir(&logs).unwrap().next().unwrap().unwrap().path();
+    // One that was killed has made the log's folder, and no more.
+    fs::remove_file(log.join("key")).unwrap();
+    mode(&logs, 0o300);
+    let added = case.witness.add_log(&key);
+    assert!(matches!(added, Err(Refusal::State(_))), "{added:?}");
+    mode(&logs, 0o700);
+    case.witness.add_log(&key).unwrap();
+    let first = to_cosign(&case.ledger(), &case.witness.public(), 0).unwrap().unwrap();
+    mode(&log, 0o300);
+    let added = case.witness.add_log(&key);
+    assert!(matches!(added, Err(Refusal::State(_))), "known, and perhaps not for long: {added:?}");
+    let cosigned = case.witness.add_checkpoint(0, &[], &first.checkpoint, TIME);
+    assert!(matches!(cosigned, Err(Refusal::State(_))), "{cosigned:?}");
+    // What the one before has left is made durable first.
+    let state = case.dir.path().join("witness");
+    assert!(Witness::open(&state).is_err());
+    mode(&log, 0o700);
+    assert_eq!(Witness::open(&state).unwrap().logs().unwrap()[0].size, 5, "it was written, and not answered");
+    // Its folder itself.
+    let above = case.dir.path().join("above");
+    fs::create_dir(&above).unwrap();
+    mode(&above, 0o300);
+    for _ in 0..2 {
+        assert!(Witness::open(&above.join("witness")).is_err());
+        assert!(Ledger::open(&above.join("ledger")).is_err());
+    }
+    mode(&above, 0o700);
+    Witness::open(&above.join("witness")).unwrap();
+    Ledger::open(&above.join("ledger")).unwrap();
 }

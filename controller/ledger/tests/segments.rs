@@ -137,7 +137,8 @@ fn sealing_appender() {
 fn killed_at_any_instant_of_sealing_it_verifies_and_goes_on() {
     use std::io::{BufRead, BufReader};
     let mut dir = tempfile::tempdir().unwrap();
-    for round in 0..common::seeds(12) {
+    let rounds = common::seeds(12);
+    for round in rounds.clone() {
         let chance = &mut Chance(round);
         if round % 10 == 0 {
             dir = tempfile::tempdir().unwrap();
@@ -179,6 +180,8 @@ fn killed_at_any_instant_of_sealing_it_verifies_and_goes_on() {
     let databases = left.iter().filter(|name| name.to_str().unwrap().ends_with(".db")).count();
     assert_eq!(databases, 1, "all that is sealed was moved: {left:?}");
     assert_eq!(sealed(dir.path(), "db").len(), sealed(dir.path(), "note").len());
+    let tries = rounds.end - rounds.start;
+    common::tell("honest", "its writers were killed, with 7 rows to a part", tries, tries);
 }
 
 #[test]
@@ -297,6 +300,84 @@ fn a_segment_that_is_gone_without_a_word_is_damage() {
     fs::remove_file(&file).unwrap();
     fs::write(&file, other).unwrap();
     says("the file of segment 2 is not the one that was sealed");
+}
+
+/// Both verifiers find that, or that nothing is wrong.
+fn both_find(folder: &Path, words: Option<&str>) {
+    let report = verify(folder, None).unwrap();
+    let found = report.problems.iter().any(|damage| words.is_some_and(|words| damage.what.contains(words)));
+    assert_eq!((report.is_whole(), found), (words.is_none(), words.is_some()), "{words:?}: {report:?}");
+    if let Some((whole, told)) = python(folder, &Trust::default()) {
+        assert_eq!(whole, words.is_none(), "{told}");
+    }
+}
+
+#[test]
+fn files_with_names_that_nobody_writes_are_not_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 25, 10);
+    let live = database_file(dir.path());
+    let (rows, note) = (fs::read(&live).unwrap(), sealed(dir.path(), "note").swap_remove(0));
+    for name in
+        ["ledger-9.db", "ledger-0000009.db", "ledger-000001.db", "ledger-+00009.db", "ledger-x.db", "ledger-.db"]
+    {
+        fs::write(dir.path().join(name), &rows).unwrap();
+    }
+    for name in ["9-1-11.note", "000009-01-11.note", "000000-1-11.note", "000009-1.note", "000009-1-11.note.old"] {
+        fs::copy(&note, note.with_file_name(name)).unwrap();
+    }
+    assert_eq!(database_file(dir.path()), live);
+    both_find(dir.path(), None);
+    fill(dir.path(), 1, 1000);
+    assert_eq!(database_file(dir.path()), live);
+    both_find(dir.path(), None);
+}
+
+#[test]
+fn a_gap_in_the_numbers_is_told_and_nothing_is_appended_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 25, 10);
+    let live = database_file(dir.path());
+    let away = |file: &Path| fs::rename(file, dir.path().join("away")).unwrap();
+    let back = |file: &Path| fs::rename(dir.path().join("away"), file).unwrap();
+    let refused = |gap: (u32, u32), words: &str| {
+        both_find(dir.path(), Some(words));
+        let files = || fs::read_dir(dir.path()).unwrap().count();
+        let before = files();
+        let error = Ledger::open(dir.path()).unwrap_err();
+        assert!(matches!(error, LedgerError::Gap { first, last } if (first, last) == gap), "{error}");
+        assert_eq!(files(), before, "nothing is made");
+    };
+    let next: u32 = live.file_stem().unwrap().to_str().unwrap()[7..].parse().unwrap();
+    // The file that is written to is gone, and is not begun anew.
+    away(&live);
+    refused((next, next), &format!("all of part {next} is missing"));
+    // It does not follow the last segment.
+    let far = dir.path().join("ledger-000123.db");
+    back(&far);
+    refused((next, 122), &format!("all of parts {next} to 122 are missing"));
+    fs::rename(&far, &live).unwrap();
+    both_find(dir.path(), None);
+    // However far away, it is told at once.
+    let far = dir.path().join("ledger-4294967294.db");
+    fs::copy(&live, &far).unwrap();
+    refused((next + 1, 4_294_967_293), "to 4294967293 are missing");
+    fs::remove_file(&far).unwrap();
+    // A segment is not there, nor is what is known of it.
+    let (file, note) = (sealed(dir.path(), "db").swap_remove(0), sealed(dir.path(), "note").swap_remove(0));
+    fs::rename(&file, dir.path().join("away.db")).unwrap();
+    away(&note);
+    refused((1, 1), "all of part 1 is missing");
+    back(&note);
+    fs::rename(dir.path().join("away.db"), &file).unwrap();
+    both_find(dir.path(), None);
+    // Which of two manifests is the right one, nobody can tell.
+    let other = note.with_file_name("000001-1-99.note");
+    fs::copy(&note, &other).unwrap();
+    both_find(dir.path(), Some("there are several manifests of segment 1"));
+    fs::remove_file(other).unwrap();
+    fill(dir.path(), 1, 10);
+    both_find(dir.path(), None);
 }
 
 #[test]

@@ -31,7 +31,9 @@ fn unprovable(error: LedgerError) -> Failure {
         LedgerError::Unwitnessed(_) => Problem::new(409, "not-cosigned", error.to_string())
             .hint("agentd asks the witness after each checkpoint: `systemctl status osmoda-witness`, then try again")
             .into(),
-        LedgerError::Contradiction(_) => Problem::new(409, "ledger-damaged", error.to_string()).into(),
+        LedgerError::Contradiction(_) | LedgerError::Gap { .. } => {
+            Problem::new(409, "ledger-damaged", error.to_string()).into()
+        }
         other => unreadable(other),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
+use jiff::{SignedDuration, Timestamp};
 use osmoda_ipc::Client;
-use osmoda_ledger::verify;
+use osmoda_ledger::{Cosigning, cosigning, verify};
 use osmoda_schemas::{
     diagnostics::visible,
     explain as explanation, generate,
@@ -56,26 +57,48 @@ pub async fn status(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// How late a witness may cosign what is signed.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
+
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
     what: &'static str,
     ok: bool,
+    /// It keeps nothing from working.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    warning: bool,
     found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'static str>,
 }
 
+/// What was found, in words.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Good(String),
+    Warning(String),
+    Bad(String),
+}
+
+impl From<Result<String, String>> for Found {
+    fn from(result: Result<String, String>) -> Self {
+        result.map_or_else(Self::Bad, Self::Good)
+    }
+}
+
 /// Looks for what keeps osModa from working.
 pub async fn doctor(context: &Context) -> Result<u8, Failure> {
     let mut checks = Vec::new();
-    let mut add = |what, result: Result<String, String>, advice| {
-        let (ok, found) = match result {
-            Ok(found) => (true, found),
-            Err(found) => (false, found),
+    let mut look = |what, found: Found, advice| {
+        let (ok, warning, found) = match found {
+            Found::Good(found) => (true, false, found),
+            Found::Warning(found) => (true, true, found),
+            Found::Bad(found) => (false, false, found),
         };
-        checks.push(Check { what, ok, found, advice: (!ok).then_some(advice) });
+        checks.push(Check { what, ok, warning, found, advice: (!ok || warning).then_some(advice) });
     };
+    let mut add = |what, result: Result<String, String>, advice| look(what, result.into(), advice);
     let exists =
         |path: &str| if Path::new(path).exists() { Ok(path.to_owned()) } else { Err(format!("{path} is not there")) };
     add("systemd", exists("/run/systemd/system"), "osModa needs systemd as process 1");
@@ -97,10 +120,15 @@ pub async fn doctor(context: &Context) -> Result<u8, Failure> {
             Some(damage) => Err(damage.what.clone()),
         });
     add("ledger", ledger, "somebody has changed it behind osModa's back: keep a copy, look at `osmoda ledger verify`");
+    look("witness", witness(context).await, "`systemctl status osmoda-witness`, and what osmoda-agentd logs of it");
     let bad = checks.iter().any(|check| !check.ok);
     context.printer.print(&checks, |printer| {
         let row = |check: &Check| {
-            let mark = if check.ok { Cell::toned("ok", Tone::Good) } else { Cell::toned("BAD", Tone::Bad) };
+            let mark = match (check.ok, check.warning) {
+                (true, false) => Cell::toned("ok", Tone::Good),
+                (true, true) => Cell::toned("warn", Tone::Warning),
+                (false, _) => Cell::toned("BAD", Tone::Bad),
+            };
             let advice = check.advice.map(|a| format!("  -> {a}")).unwrap_or_default();
             vec![mark, check.what.into(), format!("{}{advice}", check.found).into()]
         };
@@ -128,6 +156,30 @@ async fn answers(client: &Client) -> Result<String, String> {
     let client = client.clone().deadline(std::time::Duration::from_secs(5));
     let health = client.call::<GetHealth>(&Nothing {}).await.map_err(|e| e.to_string())?;
     Ok(format!("{} {}, up for {} s", health.service, health.version, health.uptime_secs))
+}
+
+/// Does the witness answer, and how far is it behind? A ledger that has never met one can do without.
+async fn witness(context: &Context) -> Found {
+    let cosigning = match cosigning(&context.ledger()) {
+        Ok(cosigning) => cosigning,
+        Err(error) => return Found::Bad(error.to_string()),
+    };
+    match answers(&context.witness()).await {
+        Ok(found) => behind(&found, &cosigning, Timestamp::now()),
+        Err(error) if cosigning.witness => Found::Bad(error),
+        Err(error) => Found::Warning(error),
+    }
+}
+
+fn behind(found: &str, cosigning: &Cosigning, now: Timestamp) -> Found {
+    let Cosigning { signed, cosigned, .. } = cosigning;
+    let found = format!("{found}; {cosigned} of {signed} signed rows are cosigned");
+    match cosigning.waiting_since {
+        Some(since) if now.duration_since(since) > LATE => {
+            Found::Warning(format!("{found}, the rest waits since {since}"))
+        }
+        _ => Found::Good(found),
+    }
 }
 
 fn writable(folder: &Path) -> Result<String, String> {

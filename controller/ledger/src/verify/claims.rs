@@ -65,17 +65,13 @@ pub(super) fn collect(folder: &Path, trust: &Trust, report: &mut Report) -> Resu
     };
     let witnesses = trusted_witnesses(folder, trust, report)?;
     let mut claims = Vec::new();
-    for note in NoteFile::checkpoints(folder).all()? {
-        match note.as_ref().ok().and_then(|note| signed(note, &key)) {
-            Some(checkpoint) => claims.push(claim(checkpoint, By::Ledger)),
-            None => {
-                report.add(None, format!("the checkpoint of {} is not signed by the key", rows_of(&note)));
-            }
-        }
-    }
+    NoteFile::checkpoints(folder).each(|note| match note.as_ref().ok().and_then(|note| signed(note, &key)) {
+        Some(checkpoint) => claims.push(claim(checkpoint, By::Ledger)),
+        None => report.add(None, format!("the checkpoint of {} is not signed by the key", rows_of(&note))),
+    })?;
     report.checkpoints = claims.len();
     report.signed_until = claims.iter().map(|claim| claim.size.cast_signed()).max();
-    for note in NoteFile::cosigned(folder).all()? {
+    NoteFile::cosigned(folder).each(|note| {
         match note.as_ref().ok().and_then(|note| Some((note, signed(note, &key)?))) {
             Some((note, checkpoint)) => claims.extend(cosigned(note, &checkpoint, &witnesses, report)),
             None => {
@@ -83,7 +79,7 @@ pub(super) fn collect(folder: &Path, trust: &Trust, report: &mut Report) -> Resu
                 report.add(None, words);
             }
         }
-    }
+    })?;
     for text in &trust.seen {
         let kept = kept(text, &key, &witnesses, report);
         claims.extend(kept.into_iter().map(|claim| Claim { kept: true, ..claim }));

@@ -69,32 +69,44 @@ struct Clock {
 pub(super) fn all(folder: &Path, signed: Claims, report: &mut Report) -> Result<(), LedgerError> {
     let mut scan = Scan::new(signed.claims);
     let live = database::live_number(folder);
-    for number in 1..=live {
-        let opened = segments::settled(|| {
-            let part = segments::parts(folder).into_iter().find(|part| part.number == number);
-            part.map(|part| part.open().map(|db| (part, db))).transpose()
-        })?;
-        match opened {
-            Some((part, db)) => {
-                let manifest = part.rows.and_then(|_| manifest(folder, number, signed.key.as_ref(), report));
-                match (db, manifest) {
-                    (Some(db), manifest) => {
-                        scan.database(&db, report)?;
-                        if let (Some(manifest), Some(file)) = (manifest, part.file) {
-                            scan.compare(&manifest, &file, report)?;
-                        }
-                    }
-                    (None, Some(manifest)) => scan.skip(folder, manifest, report)?,
-                    (None, None) => report.add(None, format!("segment {number} is missing")),
+    let mut done = 0;
+    // Parts are looked for anew each time: others may go on and seal meanwhile.
+    while let Some((part, db)) = segments::settled(|| {
+        let next = segments::parts(folder).into_iter().find(|part| part.number > done && part.number <= live);
+        next.map(|part| part.open().map(|db| (part, db))).transpose()
+    })? {
+        let number = part.number;
+        missing(done + 1, number - 1, report);
+        done = number;
+        let manifest = part.rows.and_then(|_| manifest(folder, number, signed.key.as_ref(), report));
+        match (db, manifest) {
+            (Some(db), manifest) => {
+                scan.database(&db, report)?;
+                if let (Some(manifest), Some(file)) = (manifest, part.file) {
+                    scan.compare(&manifest, &file, report)?;
                 }
             }
-            // There is no ledger at all.
-            None if live == 1 => drop(database::open_read_only(&database::file(folder, 1))?),
-            None => report.add(None, format!("all of part {number} is missing")),
+            (None, Some(manifest)) => scan.skip(folder, manifest, report)?,
+            (None, None) => report.add(None, format!("segment {number} is missing")),
         }
+    }
+    if (done, live) == (0, 1) {
+        // There is no ledger at all.
+        database::open_read_only(&database::file(folder, 1))?;
+    }
+    missing(done + 1, live, report);
+    for number in segments::doubled(folder) {
+        report.add(None, format!("there are several manifests of segment {number}"));
     }
     scan.end(report);
     Ok(())
+}
+
+/// Reports numbers of which there is nothing at all.
+fn missing(first: u32, last: u32, report: &mut Report) {
+    if first <= last {
+        report.add(None, format!("all of {} missing", crate::missing_parts(first, last)));
+    }
 }
 
 /// What a segment is, when that is signed by the key.

@@ -4,6 +4,8 @@
 
 use std::{
     fs,
+    io::Write,
+    ops::Range,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -16,9 +18,20 @@ use rusqlite::Connection;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// How often a test with chance in it is run: the environment variable OSMODA_SEEDS, or `default`.
-pub fn seeds(default: u64) -> u64 {
-    std::env::var("OSMODA_SEEDS").map_or(default, |text| text.parse().unwrap())
+/// The seeds that a test with chance in it is run with: the environment variable OSMODA_SEEDS, as how many or as FROM..TO,
+/// or `default` many.
+pub fn seeds(default: u64) -> Range<u64> {
+    let Ok(text) = std::env::var("OSMODA_SEEDS") else { return 0..default };
+    let (from, to) = text.split_once("..").unwrap_or(("0", &text));
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+/// Adds a line to the figures of a long run, in the file that the environment variable OSMODA_FIGURES names: what was
+/// done how often to ledgers, and how often what had to come of it came. `kind` is `tampering` or `honest`.
+pub fn tell(kind: &str, case: &str, tries: u64, good: u64) {
+    let Some(file) = std::env::var_os("OSMODA_FIGURES") else { return };
+    let line = format!("{}\n", json!({ "kind": kind, "case": case, "tries": tries, "good": good }));
+    fs::OpenOptions::new().create(true).append(true).open(file).unwrap().write_all(line.as_bytes()).unwrap();
 }
 
 /// Numbers that are the same for the same seed (splitmix64).
