@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: the tests that take hours. Its results are the tables of `docs/reliability.md`.
 
 mod ledger;
+mod simulation;
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::{
 /// Run the tests that take hours.
 #[derive(Debug, Args)]
 pub struct Soak {
-    /// Only parts whose name contains this: matrix, cuts, ledger.
+    /// Only parts whose name contains this: matrix, cuts, ledger, simulation.
     #[arg(long, default_value = "")]
     only: String,
     /// Passages of each place that are tried, spread over the story. Default: all.
@@ -32,6 +33,9 @@ pub struct Soak {
     /// Seeds of each way to tamper with the ledger.
     #[arg(long, default_value_t = 1000)]
     seeds: u32,
+    /// Stories of the simulation.
+    #[arg(long, default_value_t = 100_000)]
+    schedules: u64,
     /// The Debian release of the machine.
     #[arg(long, value_enum, default_value_t = Release::Bookworm)]
     release: Release,
@@ -72,6 +76,10 @@ impl Soak {
         if wants("ledger") {
             let (table, failed) = ledger::run(self.seeds)?;
             parts.push(("ledger", table, failed));
+        }
+        if wants("simulation") {
+            let (table, failed) = simulation::run(self.schedules)?;
+            parts.push(("simulation", table, failed));
         }
         if wants("matrix") || wants("cuts") {
             let machine = machine::up("soak", self.release, false)?;

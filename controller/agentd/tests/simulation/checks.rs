@@ -109,6 +109,17 @@ impl Sim {
         self.look_at_ledger(when);
     }
 
+    /// How its switches ended.
+    pub fn count_switches(&self) {
+        let query = Query { kind: Some("switch.*".to_owned()), limit: usize::MAX, ..Query::default() };
+        let rows = Reader::open(&self.machine().ledger_folder()).and_then(|reader| reader.rows(&query));
+        for row in rows.unwrap_or_default() {
+            if let Some(outcome) = OUTCOMES.iter().find(|kind| **kind == row.kind) {
+                self.shared.count(outcome);
+            }
+        }
+    }
+
     fn look_at_ledger(&self, when: &str) {
         let folder = self.machine().ledger_folder();
         match osmoda_ledger::verify(&folder, None) {

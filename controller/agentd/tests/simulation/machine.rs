@@ -1,7 +1,7 @@
 //! The simulated machine: its folders, its clock, its faults, agentd, and what runs switches.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt, fs,
     path::{Path, PathBuf},
     rc::Rc,
@@ -40,6 +40,19 @@ use crate::{
 /// Lines of the trace that are kept.
 const KEPT: usize = 5000;
 
+/// What came of a story.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Invariants that did not hold.
+    pub broken: Vec<String>,
+    /// The digest of all that was noted.
+    pub digest: u64,
+    /// The last of that.
+    pub lines: Vec<String>,
+    /// What happened how often.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
 /// What everything on the machine shares: chance, and the trace of what happened.
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<Inner>>);
@@ -54,6 +67,7 @@ struct Inner {
     digest: u64,
     lines: VecDeque<String>,
     broken: Vec<String>,
+    counts: BTreeMap<&'static str, u64>,
 }
 
 impl fmt::Debug for Shared {
@@ -72,6 +86,7 @@ impl Shared {
             digest: 0xcbf2_9ce4_8422_2325,
             lines: VecDeque::new(),
             broken: Vec::new(),
+            counts: BTreeMap::new(),
         })))
     }
 
@@ -120,6 +135,11 @@ impl Shared {
         inner.lines.push_back(line);
     }
 
+    /// Counts what a table tells of all stories.
+    pub fn count(&self, what: &'static str) {
+        *self.inner().counts.entry(what).or_default() += 1;
+    }
+
     /// Notes that an invariant does not hold.
     pub fn broken(&self, what: impl Into<String>) {
         let what = what.into();
@@ -127,10 +147,15 @@ impl Shared {
         self.inner().broken.push(what);
     }
 
-    /// What did not hold; the digest of all that was noted, and the last of it.
-    pub fn outcome(&self) -> (Vec<String>, u64, Vec<String>) {
+    /// What came of the story.
+    pub fn outcome(&self) -> Outcome {
         let inner = self.inner();
-        (inner.broken.clone(), inner.digest, inner.lines.iter().cloned().collect())
+        Outcome {
+            broken: inner.broken.clone(),
+            digest: inner.digest,
+            lines: inner.lines.iter().cloned().collect(),
+            counts: inner.counts.clone(),
+        }
     }
 }
 
@@ -244,6 +269,7 @@ impl Sim {
         if let Some(next) = armed.as_mut().filter(|a| a.program.is_none_or(|program| program == process.program)) {
             if next.countdown == 0 {
                 *armed = None;
+                self.shared.count("killed at a failpoint");
                 self.shared.note(|| format!("{} is killed {side} {point} {}", process.program, plain(detail)));
                 return Action::Kill;
             }
@@ -256,6 +282,7 @@ impl Sim {
             let can_fail = point.starts_with("durable.") || matches!(point, "ledger.append" | "state.save");
             if can_fail {
                 *self.was_full.lock().unwrap() = true;
+                self.shared.count("writes refused");
                 self.shared.note(|| format!("{}: no room for {point} {}", process.program, plain(detail)));
                 return Action::Fail(std::io::ErrorKind::StorageFull.into());
             }
@@ -340,6 +367,7 @@ impl Sim {
     /// The power is cut: what was running is gone, and so is what was in memory.
     pub fn power_off(&self) {
         self.shared.note(|| "power off".to_owned());
+        self.shared.count("power cuts");
         for task in self.power.lock().unwrap().drain(..) {
             task.abort();
         }

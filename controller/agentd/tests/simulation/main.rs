@@ -14,6 +14,7 @@ mod store;
 mod systemd;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Mutex,
@@ -21,16 +22,13 @@ use std::{
     },
 };
 
-use machine::Sim;
+use machine::{Outcome, Sim};
 use tokio::runtime::Builder;
 
 /// Stories of a normal run.
 const SCHEDULES: u64 = 2000;
 /// One in so many is told twice.
 const AGAIN: u64 = 50;
-
-/// What did not hold, the digest of the trace, and its end.
-type Outcome = (Vec<String>, u64, Vec<String>);
 
 /// Tells the story of a seed.
 fn tell(seed: u64, parent: &Path) -> Outcome {
@@ -40,14 +38,15 @@ fn tell(seed: u64, parent: &Path) -> Outcome {
         runtime.block_on(async {
             let sim = Sim::new(seed, folder.path());
             script::story(std::sync::Arc::clone(&sim)).await;
+            let outcome = sim.shared.outcome();
             // Its programs hold it as it holds them.
             sim.power_off();
-            sim.shared.outcome()
+            outcome
         })
     }));
     osmoda_failpoint::simulated::set(None);
     osmoda_schemas::simulated::set(None);
-    told.unwrap_or_else(|_| (vec!["a program panicked".to_owned()], 0, Vec::new()))
+    told.unwrap_or_else(|_| Outcome { broken: vec!["a program panicked".to_owned()], ..Outcome::default() })
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -61,40 +60,49 @@ fn invariants_hold_in_every_schedule() {
     let temporary = std::env::temp_dir();
     let parent = if memory.is_dir() { memory } else { &temporary };
     if let Some(seed) = number("OSMODA_SEED") {
-        let (broken, digest, lines) = tell(seed, parent);
+        let Outcome { broken, digest, lines, .. } = tell(seed, parent);
         println!("{}\ndigest {digest:016x}", lines.join("\n"));
         assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
         return;
     }
     let schedules = number("OSMODA_SCHEDULES").unwrap_or(SCHEDULES);
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let counts: Mutex<BTreeMap<&str, u64>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= schedules || failed.lock().unwrap().len() >= 5 {
-                        return;
-                    }
-                    let (mut broken, digest, lines) = tell(seed, parent);
-                    if seed % AGAIN == 0 {
-                        let (_, other, again) = tell(seed, parent);
-                        if other != digest {
-                            let first = lines.iter().zip(&again).find(|(one, two)| one != two);
-                            broken.push(format!("told again it is another story: {first:#?}"));
-                        }
-                    }
-                    if !broken.is_empty() {
-                        let last = lines[lines.len().saturating_sub(60)..].join("\n");
-                        failed.lock().unwrap().push((seed, format!("seed {seed}: {broken:#?}\n{last}")));
-                    }
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= schedules || failed.lock().unwrap().len() >= 5 {
+                return;
+            }
+            if seed > 0 && seed % 10_000 == 0 {
+                eprintln!("{seed} of {schedules} stories");
+            }
+            let mut outcome = tell(seed, parent);
+            if seed % AGAIN == 0 {
+                let again = tell(seed, parent);
+                if again.digest != outcome.digest {
+                    let first = outcome.lines.iter().zip(&again.lines).find(|(one, two)| one != two);
+                    outcome.broken.push(format!("told again it is another story: {first:#?}"));
                 }
-            });
+            }
+            for (what, count) in &outcome.counts {
+                *counts.lock().unwrap().entry(what).or_default() += count;
+            }
+            if !outcome.broken.is_empty() {
+                let last = outcome.lines[outcome.lines.len().saturating_sub(60)..].join("\n");
+                failed.lock().unwrap().push((seed, format!("seed {seed}: {:#?}\n{last}", outcome.broken)));
+            }
         }
-    });
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let mut failed = failed.into_inner().unwrap();
     failed.sort();
+    let figures = serde_json::json!({ "stories": schedules, "failed": failed.len(), "counts": counts });
+    if let Some(file) = std::env::var_os("OSMODA_FIGURES") {
+        std::fs::write(file, figures.to_string()).unwrap();
+    }
+    println!("{figures}");
     let seeds: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
     assert!(failed.is_empty(), "{}\nOSMODA_SEED=n tells one again; failed: {seeds:?}", failed[0].1);
 }

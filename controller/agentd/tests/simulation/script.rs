@@ -54,6 +54,7 @@ pub async fn story(sim: Arc<Sim>) {
     sleep(REST).await;
     sim.look_at_rest("after the next change").await;
     author.look_at_wishes().await;
+    sim.count_switches();
 }
 
 /// Who writes documents, and breaks things.
@@ -161,12 +162,14 @@ impl Author {
             13 => {
                 let running = sim.agentd.lock().unwrap().clone();
                 if let Some(running) = running {
+                    sim.shared.count("killed at an await");
                     sim.shared.note(|| "kill -9 agentd".to_owned());
                     running.process.kill();
                 }
             }
             14 => {
                 for process in sim.systemd.processes() {
+                    sim.shared.count("killed at an await");
                     sim.shared.note(|| "kill -9 osmoda-switch".to_owned());
                     process.kill();
                 }
@@ -187,6 +190,7 @@ impl Author {
             }
             19 => {
                 let seconds = i64::try_from(sim.shared.below(200_000)).unwrap() - 100_000;
+                sim.shared.count("clock steps");
                 sim.shared.note(|| format!("the clock is set by {seconds} s"));
                 sim.shared.step(SignedDuration::from_secs(seconds));
             }
