@@ -1,29 +1,38 @@
 //! Folders that are followed with inotify: documents, and records of switches.
 
+mod tree;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::PoisonError,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use notify::{Config, EventKind, NullWatcher, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
 use osmoda_runtime::WorkQueue;
+use rustix::fd::OwnedFd;
 
+use self::tree::{News, Tree};
 use crate::reconcile::{ChangedPaths, Key};
+
+/// Folders that are followed at most. All that root follows counts as one (fs.inotify.max_user_watches): authors, who make
+/// folders as they like, must not leave the rest of the machine without.
+const MOST_FOLDERS: usize = 32_768;
 
 /// Follows the folders of documents. A folder that is not there yet, or comes back, is seen by its parent. One that cannot
 /// be followed (there are too many folders in it) is looked at by each resync; that it is known late is better than that
 /// nothing is.
 #[derive(Debug)]
-pub struct DocumentFolders<W = RecommendedWatcher> {
-    watcher: W,
+pub struct DocumentFolders {
+    tree: Arc<Mutex<Tree>>,
     roots: Vec<PathBuf>,
     /// What is followed under each root's name: a folder that was replaced is another one.
     followed: BTreeMap<PathBuf, (u64, u64)>,
-    /// What cannot be followed, or only in part.
-    failed: BTreeSet<PathBuf>,
+    /// The thread that reads what happens ends when this end of a pipe does.
+    _end: OwnedFd,
 }
 
 impl DocumentFolders {
@@ -36,83 +45,54 @@ impl DocumentFolders {
         changed: ChangedPaths,
         queue: WorkQueue<Key>,
         debounce: Duration,
-    ) -> notify::Result<Self> {
-        let own: Vec<PathBuf> = roots.to_vec();
-        let handler = move |event: notify::Result<notify::Event>| {
+    ) -> io::Result<Self> {
+        let told = move |news: News| {
             let mut set = changed.lock().unwrap_or_else(PoisonError::into_inner);
-            match event {
-                Ok(event) if !is_news(event.kind) => return,
-                // The kernel's queue overflowed: nobody knows what changed.
-                Ok(event) if event.need_rescan() => *set = None,
-                Ok(event) => {
-                    let within = |path: &Path| own.iter().any(|root| path.starts_with(root));
-                    let mut paths = event.paths.into_iter().filter(|path| within(path)).peekable();
-                    if paths.peek().is_none() {
-                        return;
-                    }
+            match news {
+                News::Paths(paths) => {
                     if let Some(set) = set.as_mut() {
                         set.extend(paths);
                     }
                 }
-                Err(error) => {
-                    tracing::warn!("inotify: {error}");
-                    *set = None;
-                }
+                News::Anything => *set = None,
             }
             drop(set);
             queue.add(Key::Documents, "file", debounce);
         };
-        Ok(Self::watched_by(RecommendedWatcher::new(handler, no_links())?, roots))
+        Self::limited(roots, MOST_FOLDERS, told)
     }
-}
 
-impl DocumentFolders<NullWatcher> {
-    /// Folders that nobody follows: a simulation says itself what changed in them.
-    #[must_use]
-    pub fn unwatched(roots: &[PathBuf]) -> Self {
-        Self::watched_by(NullWatcher, roots)
-    }
-}
-
-impl<W: Watcher> DocumentFolders<W> {
-    fn watched_by(mut watcher: W, roots: &[PathBuf]) -> Self {
+    fn limited(roots: &[PathBuf], most: usize, told: impl Fn(News) + Send + 'static) -> io::Result<Self> {
+        let tree = Tree::new(roots.to_vec(), most)?;
+        let (until, end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let tree = tree::read(tree, until, told)?;
+        let mut folders = Self { tree, roots: roots.to_vec(), followed: BTreeMap::new(), _end: end };
         for parent in roots.iter().filter_map(|root| root.parent()).filter(|parent| parent.is_dir()) {
-            if let Err(error) = watcher.watch(parent, RecursiveMode::NonRecursive) {
-                tracing::warn!("{} cannot be followed: {error}", parent.display());
-            }
+            folders.tree().follow_alone(parent);
         }
-        let roots = roots.to_vec();
-        let mut folders = Self { watcher, roots, followed: BTreeMap::new(), failed: BTreeSet::new() };
         folders.follow();
-        folders
+        Ok(folders)
+    }
+
+    fn tree(&self) -> std::sync::MutexGuard<'_, Tree> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows folders that are new under their names. Returns whether there were any: what happened in them before has
     /// to be looked for.
     pub fn follow(&mut self) -> bool {
         let mut news = false;
-        for root in &self.roots {
+        for root in self.roots.clone() {
             let inode = root.symlink_metadata().ok().filter(std::fs::Metadata::is_dir).map(|m| (m.dev(), m.ino()));
-            if inode.as_ref() == self.followed.get(root) {
+            if inode.as_ref() == self.followed.get(&root) {
                 continue;
             }
-            if self.followed.remove(root).is_some() {
-                // The kernel may have forgotten it already.
-                let _ = self.watcher.unwatch(root);
+            if self.followed.remove(&root).is_some() {
+                self.tree().forget(&root);
             }
             let Some(inode) = inode else { continue };
-            match self.watcher.watch(root, RecursiveMode::Recursive) {
-                Ok(()) => {
-                    self.failed.remove(root);
-                }
-                Err(error) => {
-                    if self.failed.insert(root.clone()) {
-                        let root = root.display();
-                        tracing::warn!("{root} cannot be followed, so each resync looks what changed: {error}");
-                    }
-                }
-            }
-            self.followed.insert(root.clone(), inode);
+            self.tree().follow(&root);
+            self.followed.insert(root, inode);
             news = true;
         }
         news
@@ -120,14 +100,10 @@ impl<W: Watcher> DocumentFolders<W> {
 
     /// As [`Self::follow`], and tries again what could not be followed.
     pub fn follow_again(&mut self) -> bool {
-        self.followed.retain(|root, _| !self.failed.contains(root));
+        let failed = self.tree().failed();
+        self.followed.retain(|root, _| !failed.contains(root));
         self.follow()
     }
-}
-
-/// Links are not followed: they may lead anywhere, and documents are not read by way of them.
-fn no_links() -> Config {
-    Config::default().with_follow_symlinks(false)
 }
 
 /// Opening and reading is no news; a file that is still being written is looked at when it is closed.
@@ -150,7 +126,7 @@ pub fn switches(folder: &Path, queue: WorkQueue<Key>) -> notify::Result<Recommen
             queue.add(Key::Switch, "record", Duration::ZERO);
         }
     };
-    let mut watcher = RecommendedWatcher::new(handler, no_links())?;
+    let mut watcher = RecommendedWatcher::new(handler, Config::default().with_follow_symlinks(false))?;
     if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
         tracing::warn!("{} cannot be followed: {error}", folder.display());
     }
@@ -159,77 +135,129 @@ pub fn switches(folder: &Path, queue: WorkQueue<Key>) -> notify::Result<Recommen
 
 /// A set in which nothing is named yet.
 pub fn nothing_changed() -> ChangedPaths {
-    std::sync::Arc::new(std::sync::Mutex::new(Some(BTreeSet::new())))
+    Arc::new(Mutex::new(Some(BTreeSet::new())))
 }
 
 #[cfg(test)]
 mod tests {
-    use notify::{Error, ErrorKind, EventHandler, WatcherKind};
+    use std::fs;
 
     use super::*;
 
-    /// A kernel that has no room for watches until it is told.
-    #[derive(Debug, Default)]
-    struct Full {
-        room: bool,
-        watched: Vec<PathBuf>,
+    /// Folders that are followed, with what is told of them.
+    fn followed(root: &Path, most: usize) -> (DocumentFolders, ChangedPaths) {
+        let changed = nothing_changed();
+        let told = {
+            let changed = Arc::clone(&changed);
+            move |news: News| {
+                if let (News::Paths(paths), Some(set)) = (news, changed.lock().unwrap().as_mut()) {
+                    set.extend(paths);
+                }
+            }
+        };
+        (DocumentFolders::limited(&[root.to_owned()], most, told).unwrap(), changed)
     }
 
-    impl Watcher for Full {
-        fn new<F: EventHandler>(_: F, _: Config) -> notify::Result<Self> {
-            Ok(Self::default())
-        }
+    fn named(changed: &ChangedPaths, path: &Path) -> bool {
+        changed.lock().unwrap().as_ref().unwrap().contains(path)
+    }
 
-        fn watch(&mut self, path: &Path, _: RecursiveMode) -> notify::Result<()> {
-            if !self.room {
-                return Err(Error::new(ErrorKind::MaxFilesWatch));
+    /// Waits until a change is told; whatever was told before it is there, too.
+    fn told(changed: &ChangedPaths, path: &Path) {
+        for _ in 0..1000 {
+            if named(changed, path) {
+                return;
             }
-            self.watched.push(path.to_owned());
-            Ok(())
+            std::thread::sleep(Duration::from_millis(10));
         }
-
-        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
-            Ok(())
-        }
-
-        fn kind() -> WatcherKind {
-            WatcherKind::NullWatcher
-        }
+        panic!("{} is not told", path.display());
     }
 
     #[test]
-    fn too_many_watches_are_left_to_the_resync() {
+    fn too_many_folders_are_left_to_the_resync() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("desired");
-        std::fs::create_dir(&root).unwrap();
-        let mut folders = DocumentFolders::watched_by(Full::default(), std::slice::from_ref(&root));
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        // Its parent, itself, and one of the two in it.
+        let (mut folders, _) = followed(&root, 3);
         // An edit does not try again, a resync does.
         assert!(!folders.follow());
-        assert!(folders.follow_again() && folders.failed.contains(&root));
-        folders.watcher.room = true;
-        assert!(folders.follow_again() && folders.failed.is_empty());
-        assert_eq!(folders.watcher.watched, [root]);
-        assert!(!folders.follow_again());
+        assert!(folders.follow_again() && folders.tree().failed().contains(&root));
+        fs::remove_dir(root.join("a/b")).unwrap();
+        for _ in 0..1000 {
+            if folders.follow_again() && folders.tree().failed().is_empty() {
+                assert!(!folders.follow_again());
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("a folder that is gone still counts");
     }
 
-    #[tokio::test]
-    async fn what_is_behind_a_link_is_not_followed() {
+    #[test]
+    fn what_is_behind_a_link_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let (root, other) = (dir.path().join("desired"), dir.path().join("other"));
-        std::fs::create_dir(&root).unwrap();
-        std::fs::create_dir(&other).unwrap();
+        fs::create_dir(&root).unwrap();
+        fs::create_dir_all(other.join("inner")).unwrap();
         std::os::unix::fs::symlink(&other, root.join("link")).unwrap();
-        let changed = nothing_changed();
-        let queue = WorkQueue::new();
-        let roots = std::slice::from_ref(&root);
-        let _folders =
-            DocumentFolders::new(roots, std::sync::Arc::clone(&changed), queue.clone(), Duration::ZERO).unwrap();
-        std::fs::write(other.join("a.yaml"), "a").unwrap();
-        std::fs::write(root.join("b.yaml"), "b").unwrap();
-        let named = |path: &Path| changed.lock().unwrap().as_ref().unwrap().contains(path);
-        while !named(&root.join("b.yaml")) {
-            tokio::time::timeout(Duration::from_secs(10), queue.next()).await.expect("the edit is seen");
+        let (folders, changed) = followed(&root, 100);
+        let before = folders.tree().count();
+        // Not even one that was a folder when its name was told. Without a guard some of these are followed.
+        for n in 0..300 {
+            let name = root.join(format!("d{n}"));
+            fs::create_dir(&name).unwrap();
+            fs::remove_dir(&name).unwrap();
+            std::os::unix::fs::symlink(&other, &name).unwrap();
         }
-        assert!(!named(&root.join("link/a.yaml")));
+        fs::write(root.join("b.yaml"), "b").unwrap();
+        told(&changed, &root.join("b.yaml"));
+        assert_eq!(folders.tree().count(), before);
+        fs::write(other.join("a.yaml"), "a").unwrap();
+        fs::write(other.join("inner/a.yaml"), "a").unwrap();
+        fs::write(root.join("c.yaml"), "c").unwrap();
+        told(&changed, &root.join("c.yaml"));
+        let set = changed.lock().unwrap().clone().unwrap();
+        assert!(!set.iter().any(|path| path.ends_with("a.yaml")), "{set:?}");
+    }
+
+    #[test]
+    fn folders_that_are_made_moved_and_exchanged_are_followed_under_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("desired");
+        fs::create_dir(&root).unwrap();
+        let (folders, changed) = followed(&root, 100);
+        fs::create_dir_all(root.join("a/inner")).unwrap();
+        fs::create_dir(root.join("b")).unwrap();
+        told(&changed, &root.join("b"));
+        fs::write(root.join("a/inner/1.yaml"), "").unwrap();
+        told(&changed, &root.join("a"));
+        for n in 0..50 {
+            rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                root.join("a"),
+                rustix::fs::CWD,
+                root.join("b"),
+                rustix::fs::RenameFlags::EXCHANGE,
+            )
+            .unwrap();
+            fs::write(root.join(format!("{n}.yaml")), "").unwrap();
+        }
+        fs::rename(root.join("a"), root.join("c")).unwrap();
+        told(&changed, &root.join("c"));
+        changed.lock().unwrap().as_mut().unwrap().clear();
+        fs::write(root.join("c/inner/2.yaml"), "").unwrap();
+        told(&changed, &root.join("c/inner/2.yaml"));
+        fs::write(root.join("b/3.yaml"), "").unwrap();
+        told(&changed, &root.join("b/3.yaml"));
+        // Hidden folders are not looked into until they are not hidden.
+        fs::rename(root.join("c"), root.join(".c")).unwrap();
+        fs::write(root.join("4.yaml"), "").unwrap();
+        told(&changed, &root.join("4.yaml"));
+        assert_eq!(folders.tree().count(), 3);
+        fs::rename(root.join(".c"), root.join("d")).unwrap();
+        told(&changed, &root.join("d"));
+        fs::write(root.join("d/inner/5.yaml"), "").unwrap();
+        told(&changed, &root.join("d/inner/5.yaml"));
     }
 }

@@ -93,7 +93,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         controller: Arc::clone(&controller),
         queue: queue.clone(),
         changed,
-        folders,
+        folders: Some(folders),
         resync,
         metrics: metrics.clone(),
     };

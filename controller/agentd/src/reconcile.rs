@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, Watcher};
 use osmoda_ipc::{Gauge, Metrics};
 use osmoda_runtime::{Backoff, WorkQueue};
 use osmoda_systemd::{Manager, UnitEvents};
@@ -43,16 +42,17 @@ const SETTLE: Duration = Duration::from_millis(5);
 pub type ChangedPaths = Arc<StdMutex<Option<BTreeSet<PathBuf>>>>;
 
 /// The loop with what it needs.
-pub struct Loop<W = RecommendedWatcher> {
+pub struct Loop {
     pub controller: Arc<Mutex<Controller>>,
     pub queue: WorkQueue<Key>,
     pub changed: ChangedPaths,
-    pub folders: DocumentFolders<W>,
+    /// None: whoever changes documents says so.
+    pub folders: Option<DocumentFolders>,
     pub resync: Duration,
     pub metrics: Metrics,
 }
 
-impl<W: Watcher> Loop<W> {
+impl Loop {
     /// Runs for ever.
     pub async fn run(mut self) {
         let mut wanted = Wanted::default();
@@ -99,7 +99,8 @@ impl<W: Watcher> Loop<W> {
 
     /// A folder that came back is followed again, and everything in it looked at.
     fn follow_folders(&mut self, resync: bool) {
-        let news = if resync { self.folders.follow_again() } else { self.folders.follow() };
+        let Some(folders) = &mut self.folders else { return };
+        let news = if resync { folders.follow_again() } else { folders.follow() };
         if news {
             *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }

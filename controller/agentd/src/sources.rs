@@ -17,12 +17,13 @@ use osmoda_schemas::{
 };
 use rustix::fs::FileType;
 
-use self::folder::{Folder, start_of, unreadable};
+pub use self::folder::Folder;
+use self::folder::{start_of, unreadable};
 
 /// What the paths of files whose names are not UTF-8 end in, as far as anybody else knows them. No document's does.
 const MISNAMED: &str = " (not UTF-8)";
 /// Folders nested deeper than this are not looked into.
-const MAX_DEPTH: usize = 16;
+pub const MAX_DEPTH: usize = 16;
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
 use osmoda_failpoint as failpoint;
+use osmoda_generation::durable;
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType, ObjectStatus},
     object::{Author, Kind, ObjectRef},
@@ -143,9 +145,10 @@ pub fn status_file(folder: &Path, reference: &ObjectRef) -> PathBuf {
 fn write_file(file: &Path, status: &ObjectStatus) -> io::Result<()> {
     let text = serde_saphyr::to_string(status).map_err(io::Error::other)?;
     let new = file.with_extension("yaml.new");
-    if fs::write(&new, &text).is_err() {
+    let write = || durable::create_anew(&new)?.write_all(text.as_bytes());
+    if write().is_err() {
         fs::create_dir_all(file.parent().expect("the file is in its kind's folder"))?;
-        fs::write(&new, &text)?;
+        write()?;
     }
     failpoint::may_fail("status.write", file.display())?;
     fs::rename(&new, file)
@@ -198,7 +201,13 @@ mod tests {
         status.set(ConditionType::Active, ConditionStatus::True, "Switched", "in generation 3", now);
         book.entries.insert(reference.clone(), status.clone());
         book.unwritten.insert(reference.clone());
+        // A link in place of the half-written file is replaced, not written through.
+        let dear = dir.path().join("dear");
+        fs::write(&dear, "kept").unwrap();
+        fs::create_dir(dir.path().join("App")).unwrap();
+        std::os::unix::fs::symlink(&dear, dir.path().join("App/web.yaml.new")).unwrap();
         book.write_files().unwrap();
+        assert_eq!(fs::read_to_string(dear).unwrap(), "kept");
         assert_eq!(StatusBook::open(dir.path().to_owned()).entries[&reference], status);
         book.retain_known(&World::default());
         book.write_files().unwrap();

@@ -1,7 +1,8 @@
 //! What a switch works on: the folders, the profile, the store and the ledger of a machine.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -155,7 +156,7 @@ impl Machine {
         let make = || {
             let own = self.run.join(format!(".boot-id-{}", std::process::id()));
             fs::create_dir_all(&self.run)?;
-            fs::write(&own, Uuid::new_v4().to_string())?;
+            durable::create_anew(&own)?.write_all(Uuid::new_v4().to_string().as_bytes())?;
             // Whoever was quicker has made it.
             let made = fs::hard_link(&own, &file)
                 .or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) });

@@ -5,7 +5,7 @@ use std::{
     fs::{File, Metadata},
     io::{self, Read},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd, OwnedFd},
         unix::{ffi::OsStrExt, fs::MetadataExt},
     },
     path::{Path, PathBuf},
@@ -43,12 +43,17 @@ impl Folder {
         &self.path
     }
 
+    /// A path that leads to this very folder, whatever is under its name now (proc(5)).
+    pub fn itself(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
+    }
+
     /// Opens a folder in it.
     ///
     /// # Errors
-    /// When it is not there, no folder, or behind a link.
+    /// When it is not there, no folder, behind a link, or of another mount.
     pub fn folder(&self, below: &Path) -> io::Result<Self> {
-        let fd = self.below(below, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let fd = self.below(below, OFlags::RDONLY | OFlags::DIRECTORY).map_err(told)?;
         Ok(Self { path: self.path.join(below), fd })
     }
 
@@ -77,7 +82,7 @@ impl Folder {
         match self.below(below, OFlags::PATH) {
             Ok(fd) => File::from(fd).metadata().map(Some),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(errno) => Err(errno.into()),
+            Err(errno) => Err(told(errno)),
         }
     }
 
@@ -106,43 +111,69 @@ impl Folder {
 
     /// Reads a document right in this folder; none when it is too large.
     fn read_own(&self, name: &Path) -> io::Result<Option<(Author, Vec<u8>)>> {
-        let fd = self.below(name, OFlags::RDONLY | OFlags::NONBLOCK).map_err(|errno| match errno {
-            Errno::LOOP => io::Error::other("it is a symbolic link; documents are regular files"),
-            // What opening a socket gives.
-            Errno::NXIO => io::Error::other("it is not a regular file"),
-            other => other.into(),
-        })?;
-        let file = File::from(fd);
+        let fd = self.below(name, OFlags::RDONLY | OFlags::NONBLOCK).map_err(told)?;
+        let mut file = File::from(fd);
         let meta = file.metadata()?;
+        let refuse = |why: &str| Err(io::Error::other(why));
         if !meta.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
+            return refuse("it is not a regular file");
         }
-        if meta.nlink() > 1 && !self.is_kept_by(meta.uid())? {
-            return Err(io::Error::other(
-                "it has several names (hard links), so its owner need not be who put it here; write a copy instead",
-            ));
-        }
+        self.is_said_by_owner(&meta)?;
         // One byte more is read than is accepted: it may have grown since.
         let limit = MAX_FILE_BYTES as u64 + 1;
         if meta.len() >= limit {
             return Ok(None);
         }
         let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        file.take(limit).read_to_end(&mut bytes)?;
+        (&mut file).take(limit).read_to_end(&mut bytes)?;
+        // Root may have given it away meanwhile; then what was read may be what either wrote. That is a change, too, so
+        // that it is read again.
+        if file.metadata()?.uid() != meta.uid() {
+            return refuse("it was given to another user while it was read");
+        }
         Ok(Some((Author { uid: meta.uid() }, bytes)))
     }
 
-    /// Whether nobody but root and this user can have given a name in this folder to anything. So it is in the Nix store,
-    /// whose equal files may be one file with many names.
-    fn is_kept_by(&self, uid: u32) -> io::Result<bool> {
-        let stat = File::from(self.below(Path::new("."), OFlags::PATH)?).metadata()?;
-        Ok((stat.uid() == 0 || stat.uid() == uid) && stat.mode() & 0o022 == 0)
+    /// Whether nobody but root and its owner can have put a file here, or have written it. A file of somebody else's comes
+    /// into a folder by a hard link or a move; how many names it has tells nothing, for the others may be gone by now.
+    fn is_said_by_owner(&self, file: &Metadata) -> io::Result<()> {
+        if file.mode() & 0o002 != 0 {
+            return Err(io::Error::other(
+                "everybody may write it, so its owner need not be who did; take that away (chmod o-w)",
+            ));
+        }
+        let folder = File::from(self.below(Path::new("."), OFlags::PATH)?).metadata()?;
+        let why = if folder.uid() != 0 && folder.uid() != file.uid() {
+            format!("it belongs to uid {}, and its folder to uid {}", file.uid(), folder.uid())
+        } else if folder.mode() & 0o022 != 0 {
+            "others than its owner may write in its folder (chmod go-w)".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::other(format!(
+            "{why}, so its owner need not be who put it here; each author has a folder of their own"
+        )))
     }
 
-    /// Opens what is beneath this folder by way of no link at all (openat2(2): Linux 5.6 or later is needed).
+    /// Opens what is beneath this folder by way of no link, and in the same mount: a file system that a user has mounted
+    /// (FUSE) says of its files what it likes, also that they are root's. (openat2(2): Linux 5.6 or later is needed.)
     fn below(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
         rustix::fs::openat2(&self.fd, path, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+}
+
+/// Why something is not opened, in words.
+fn told(errno: Errno) -> io::Error {
+    match errno {
+        Errno::LOOP => io::Error::other("it is a symbolic link; documents are regular files"),
+        Errno::XDEV => io::Error::other("it is a mount of its own; documents are where their folder is"),
+        // What opening a socket gives.
+        Errno::NXIO => io::Error::other("it is not a regular file"),
+        // Its owner holds it with a lease (fcntl(2)).
+        Errno::AGAIN => io::Error::other("its owner keeps others from opening it"),
+        other => other.into(),
     }
 }
 

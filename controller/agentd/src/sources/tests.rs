@@ -130,28 +130,52 @@ fn a_root_may_be_behind_a_link_and_stays_the_one_that_was_opened() {
 }
 
 #[test]
-fn a_hard_link_is_refused_where_others_than_its_owner_may_make_it() {
+fn a_file_is_read_where_nobody_but_root_and_its_owner_can_have_put_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("desired");
     fs::create_dir(&folder).unwrap();
-    let path = folder.join("a.yaml");
-    fs::write(dir.path().join("original"), "a").unwrap();
-    fs::hard_link(dir.path().join("original"), &path).unwrap();
+    let (path, original) = (folder.join("a.yaml"), dir.path().join("original"));
+    fs::write(&original, "a").unwrap();
+    fs::hard_link(&original, &path).unwrap();
     let read = |mode| {
         fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         let scan = Sources::new(vec![folder.clone()], []).scan_all();
         content(&scan, &path)
     };
-    for mode in [0o777, 0o1777, 0o775] {
+    let refused = |mode| {
         let Content::Unreadable { problem, .. } = read(mode) else { panic!("{mode:o}") };
-        assert!(problem.detail.contains("hard links"), "{problem}");
+        assert!(problem.detail.contains("need not be who put it here"), "{problem}");
         assert_eq!(problem.source.unwrap().file, path);
-    }
+    };
+    [0o777, 0o1777, 0o775].into_iter().for_each(refused);
     // As in the Nix store, when it was optimised.
     assert!(matches!(read(0o755), Content::Read { .. }));
+    // Also when the name that it was taken from is gone.
+    fs::remove_file(&original).unwrap();
+    [0o777, 0o1777, 0o775].into_iter().for_each(refused);
+    assert!(matches!(read(0o755), Content::Read { .. }));
     if rustix::process::geteuid().is_root() {
-        std::os::unix::fs::chown(&folder, Some(4242), None).unwrap();
-        assert!(matches!(read(0o755), Content::Unreadable { .. }));
+        let give = |path: &Path, uid| std::os::unix::fs::chown(path, Some(uid), None).unwrap();
+        give(&folder, 4242);
+        refused(0o755);
+        give(&path, 4243);
+        refused(0o755);
+        give(&path, 4242);
+        assert!(matches!(read(0o755), Content::Read { author: Author { uid: 4242 }, .. }));
+        give(&folder, 0);
+        assert!(matches!(read(0o755), Content::Read { author: Author { uid: 4242 }, .. }));
+    }
+}
+
+#[test]
+fn a_file_that_everybody_may_write_is_nobodys_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    fs::write(&path, "a").unwrap();
+    for (mode, good) in [(0o666, false), (0o602, false), (0o664, true), (0o600, true)] {
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let scan = Sources::new(vec![dir.path().to_owned()], []).scan_all();
+        assert_eq!(matches!(content(&scan, &path), Content::Read { .. }), good, "{mode:o}");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use osmoda_agentd::{
     controller::{ApplyOptions, Controller},
-    follow::{DocumentFolders, nothing_changed},
+    follow::nothing_changed,
     ingest::Judge,
     reconcile::{ChangedPaths, Key, Loop, follow_units},
     renderers,
@@ -403,14 +403,13 @@ impl Sim {
         let controller =
             Controller::new(machine.clone(), manager.clone(), ledger, config, judge).map_err(|e| e.to_string())?;
         let (queue, changed) = (WorkQueue::new(), nothing_changed());
-        let folders = DocumentFolders::unwatched(controller.roots());
         let controller = Arc::new(Turn::new(controller));
         let (requests, mut asked) = mpsc::unbounded_channel();
         let turning = Loop {
             controller: Arc::clone(&controller),
             queue: queue.clone(),
             changed: Arc::clone(&changed),
-            folders,
+            folders: None,
             resync,
             metrics: Metrics::default(),
         };

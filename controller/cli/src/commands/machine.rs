@@ -1,6 +1,6 @@
 //! `status`, `doctor`, `explain`, `schema`.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, io::Write, path::Path, process::Command};
 
 use jiff::{SignedDuration, Timestamp};
 use osmoda_ipc::Client;
@@ -184,7 +184,9 @@ fn behind(found: &str, cosigning: &Cosigning, now: Timestamp) -> Found {
 
 fn writable(folder: &Path) -> Result<String, String> {
     let probe = folder.join(".doctor");
-    let written = fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe));
+    let written = osmoda_generation::durable::create_anew(&probe)
+        .and_then(|mut file| file.write_all(b"x"))
+        .and_then(|()| fs::remove_file(&probe));
     written.map(|()| folder.display().to_string()).map_err(|e| format!("{}: {e}", folder.display()))
 }
 
