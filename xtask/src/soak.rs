@@ -10,6 +10,7 @@ use clap::Args;
 use machine_suites::{
     Host,
     crash::{self, Action, Place},
+    load::{self, Judgement, Load},
 };
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 /// Run the tests that take hours.
 #[derive(Debug, Args)]
 pub struct Soak {
-    /// Only parts whose name contains this: matrix, cuts, ledger.
+    /// Only parts whose name contains this: matrix, cuts, ledger, load.
     #[arg(long, default_value = "")]
     only: String,
     /// Passages of each place that are tried, spread over the story. Default: all.
@@ -33,6 +34,9 @@ pub struct Soak {
     /// Seeds of each way to tamper with the ledger.
     #[arg(long, default_value_t = 1000)]
     seeds: u32,
+    /// Minutes of edits in the load test.
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
     /// The Debian release of the machine.
     #[arg(long, value_enum, default_value_t = Release::Bookworm)]
     release: Release,
@@ -40,6 +44,9 @@ pub struct Soak {
     #[arg(long)]
     write: bool,
 }
+
+/// The part that has a table of its own.
+const LOAD: &str = "load";
 
 /// What came of a kind of test.
 struct Row {
@@ -67,10 +74,11 @@ impl Row {
 impl Soak {
     /// Runs it.
     pub fn run(&self) -> Result<()> {
-        if self.write && !self.only.is_empty() {
-            bail!("the table has all parts: --write goes without --only");
-        }
         let wants = |part: &str| part.contains(&self.only);
+        // The load test has a table of its own.
+        if self.write && !self.only.is_empty() && !LOAD.contains(&self.only) {
+            bail!("the table has all parts: --write goes without --only, or with `--only {LOAD}`");
+        }
         let mut rows = Vec::new();
         if wants("ledger") {
             rows.push(self.ledger());
@@ -87,16 +95,40 @@ impl Soak {
             }
             machine.down()?;
         }
-        if rows.is_empty() {
+        if !rows.is_empty() {
+            let table = table(&rows);
+            println!("{table}");
+            if self.write {
+                page::write_part("reliability.md", "results", &table)?;
+            }
+        }
+        let mut failed = rows.iter().map(|row| row.failures.len()).sum::<usize>();
+        if wants(LOAD) {
+            failed += self.load()?;
+        } else if rows.is_empty() {
             bail!("no part has `{}` in its name", self.only);
         }
-        let table = table(&rows);
+        if failed > 0 { bail!("{failed} failures") } else { Ok(()) }
+    }
+
+    /// A large machine that is edited all the time, with programs as they are shipped. Returns how much does not hold.
+    fn load(&self) -> Result<usize> {
+        let machine = machine::up(LOAD, self.release, false)?;
+        install::install(machine.as_ref(), true)?;
+        let host = Host { machine: machine.as_ref() };
+        let load = Load { objects: 10_000, units: 500, rate: 100, seconds: self.minutes * 60, seed: 1 };
+        let judgement = load::run(host, load)?;
+        for failure in &judgement.failures {
+            eprintln!("FAILED: {}: {failure}", judgement.case);
+        }
+        let table = load_table(&judgement);
         println!("{table}");
         if self.write {
-            page::write_part("reliability.md", "results", &table)?;
+            page::write_part("reliability.md", LOAD, &table)?;
         }
-        let failed = rows.iter().map(|row| row.failures.len()).sum::<usize>();
-        if failed > 0 { bail!("{failed} tries failed") } else { Ok(()) }
+        // There are a million files by now: this takes a minute.
+        machine.down()?;
+        Ok(judgement.failures.len())
     }
 
     /// Every passage of every place, killed; and every error of the disk where it may fail.
@@ -170,4 +202,16 @@ fn table(rows: &[Row]) -> String {
     let tries: u32 = rows.iter().map(|row| row.tries).sum();
     let failed: usize = rows.iter().map(|row| row.failures.len()).sum();
     out + &format!("| all | {tries} | {failed} | |\n")
+}
+
+fn load_table(judgement: &Judgement) -> String {
+    let outcome = match judgement.failures.as_slice() {
+        [] => "nothing lost, memory flat".to_owned(),
+        failures => format!("FAILED: {}", failures.join("; ").replace(['\n', '|'], " ")),
+    };
+    let mut out = format!("| {} | {outcome} |\n|---|---|\n", judgement.case);
+    for (what, words) in &judgement.figures {
+        out += &format!("| {what} | {words} |\n");
+    }
+    out
 }
