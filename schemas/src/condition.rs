@@ -72,7 +72,7 @@ pub struct ObjectStatus {
     /// Where its document is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourcePosition>,
-    /// Number and store path of the generation it is active in.
+    /// Store path of the generation in which it became active as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_in: Option<String>,
     /// Statements.

@@ -10,6 +10,7 @@ use clap::Args;
 use machine_suites::{
     Host,
     crash::{self, Action, Place},
+    load::{self, Judgement, Load},
 };
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 /// Run the tests that take hours.
 #[derive(Debug, Args)]
 pub struct Soak {
-    /// Only parts whose name contains this: matrix, cuts, ledger, simulation.
+    /// Only parts whose name contains this: matrix, cuts, ledger, simulation, load.
     #[arg(long, default_value = "")]
     only: String,
     /// Passages of each place that are tried, spread over the story. Default: all.
@@ -36,6 +37,9 @@ pub struct Soak {
     /// Stories of the simulation.
     #[arg(long, default_value_t = 100_000)]
     schedules: u64,
+    /// Minutes of edits in the load test.
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
     /// The Debian release of the machine.
     #[arg(long, value_enum, default_value_t = Release::Bookworm)]
     release: Release,
@@ -43,6 +47,9 @@ pub struct Soak {
     #[arg(long)]
     write: bool,
 }
+
+/// The part that has a table of its own.
+const LOAD: &str = "load";
 
 /// What came of a kind of test.
 struct Row {
@@ -96,6 +103,10 @@ impl Soak {
             }
             machine.down()?;
         }
+        if wants(LOAD) {
+            let (table, failed) = self.load()?;
+            parts.push((LOAD, table, failed));
+        }
         if parts.is_empty() {
             bail!("no part has `{}` in its name", self.only);
         }
@@ -107,6 +118,22 @@ impl Soak {
         }
         let failed: usize = parts.iter().map(|(_, _, failed)| failed).sum();
         if failed > 0 { bail!("{failed} tries failed") } else { Ok(()) }
+    }
+
+    /// A large machine that is edited all the time, with programs as they are shipped. Returns its table, and how much does not hold.
+    fn load(&self) -> Result<(String, usize)> {
+        let machine = machine::up(LOAD, self.release, false)?;
+        install::install(machine.as_ref(), true)?;
+        let host = Host { machine: machine.as_ref() };
+        let load = Load { objects: 10_000, units: 500, rate: 100, seconds: self.minutes * 60, seed: 1 };
+        let judgement = load::run(host, load)?;
+        for failure in &judgement.failures {
+            eprintln!("FAILED: {}: {failure}", judgement.case);
+        }
+        let table = load_table(&judgement);
+        // There are a million files by now: this takes a minute.
+        machine.down()?;
+        Ok((table, judgement.failures.len()))
     }
 
     /// Every passage of every place, killed; and every error of the disk where it may fail.
@@ -166,4 +193,16 @@ fn table(rows: &[Row]) -> String {
     let tries: u32 = rows.iter().map(|row| row.tries).sum();
     let failed: usize = rows.iter().map(|row| row.failures.len()).sum();
     out + &format!("| all | {tries} | {failed} | |\n")
+}
+
+fn load_table(judgement: &Judgement) -> String {
+    let outcome = match judgement.failures.as_slice() {
+        [] => "nothing lost, memory flat".to_owned(),
+        failures => format!("FAILED: {}", failures.join("; ").replace(['\n', '|'], " ")),
+    };
+    let mut out = format!("| {} | {outcome} |\n|---|---|\n", judgement.case);
+    for (what, words) in &judgement.figures {
+        out += &format!("| {what} | {words} |\n");
+    }
+    out
 }

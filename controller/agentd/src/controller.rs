@@ -271,6 +271,8 @@ impl Controller {
         if let Some(id) = self.in_flight()? {
             return Ok((self.plan()?, Step::Switching(id)));
         }
+        // Once the next one has begun, nobody tells how the last one ended.
+        self.look_at_switch()?;
         self.base_follows()?;
         let began = std::time::Instant::now();
         let plan = self.plan()?;
@@ -374,7 +376,10 @@ impl Controller {
     /// When records or statuses cannot be read or written.
     pub fn look_at_switch(&mut self) -> Result<Option<SwitchRecord>, StepError> {
         let Some(id) = self.switch.clone() else { return Ok(None) };
-        let record = self.machine.journal().read(&id)?;
+        let record = match self.machine.journal().read(&id) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self.switch.take().and(None)),
+            other => other?,
+        };
         if !record.state.is_final() {
             return Ok(None);
         }
@@ -405,7 +410,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Says of every object whether what is wished of it is active.
+    /// Says of every object that has become active, in which generation. A switch costs the files of what it changed.
     pub(crate) fn settle_statuses(&mut self) {
         let now = osmoda_schemas::now();
         let number = self.machine.profile.current().ok().flatten().map(|c| c.number.to_string());
@@ -422,7 +427,7 @@ impl Controller {
                         c.status == ConditionStatus::True && c.observed_generation == status.generation
                     })
                 };
-                is(ConditionType::Built) && is(ConditionType::Active) && status.active_in.as_deref() == Some(&*path)
+                is(ConditionType::Built) && is(ConditionType::Active)
             });
             if known {
                 continue;

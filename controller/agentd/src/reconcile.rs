@@ -74,7 +74,7 @@ impl Loop {
             let shared = Arc::clone(&self.controller);
             let mut controller = shared.lock().await;
             let result = match &work.key {
-                Key::Documents => self.documents(&mut controller).await,
+                Key::Documents => self.documents(&mut controller, &mut wanted).await,
                 Key::Resync => self.resync(&mut controller, &mut wanted).await,
                 Key::Switch => self.switch(&mut controller, &mut wanted).await,
                 Key::Unit(unit) => self.unit(&mut controller, &mut wanted, unit).await,
@@ -106,7 +106,11 @@ impl Loop {
         }
     }
 
-    async fn documents(&self, controller: &mut Controller) -> Result<(), crate::step_error::StepError> {
+    async fn documents(
+        &self,
+        controller: &mut Controller,
+        wanted: &mut Wanted,
+    ) -> Result<(), crate::step_error::StepError> {
         let paths = {
             let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
             changed.replace(BTreeSet::new())
@@ -116,14 +120,24 @@ impl Loop {
             *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = None;
             return Err(error);
         }
-        self.converge(controller).await
+        self.converge(controller, wanted, false).await
     }
 
-    async fn converge(&self, controller: &mut Controller) -> Result<(), crate::step_error::StepError> {
+    async fn converge(
+        &self,
+        controller: &mut Controller,
+        wanted: &mut Wanted,
+        ended: bool,
+    ) -> Result<(), crate::step_error::StepError> {
+        // The end of a switch is looked at before the next one begins, also when an edit is seen before that end is.
+        let ended = ended || controller.look_at_switch()?.is_some();
         match controller.converge(None).await?.1 {
             // Its record is followed; this is only the net below that.
             Step::Switching(_) => self.queue.add(Key::Switch, "switch goes on", LOOK_AGAIN),
             Step::Settled => {}
+        }
+        if ended {
+            self.health(controller, wanted).await;
         }
         Ok(())
     }
@@ -135,7 +149,7 @@ impl Loop {
     ) -> Result<(), crate::step_error::StepError> {
         self.queue.add(Key::Resync, "resync", self.resync);
         controller.admit(None, false).await?;
-        self.converge(controller).await?;
+        self.converge(controller, wanted, false).await?;
         self.health(controller, wanted).await;
         Ok(())
     }
@@ -158,17 +172,13 @@ impl Loop {
         controller: &mut Controller,
         wanted: &mut Wanted,
     ) -> Result<(), crate::step_error::StepError> {
-        let ended = controller.look_at_switch()?;
-        if ended.is_none() && controller.in_flight()?.is_some() {
+        let ended = controller.look_at_switch()?.is_some();
+        if !ended && controller.in_flight()?.is_some() {
             self.queue.add(Key::Switch, "switch goes on", LOOK_AGAIN);
             return controller.see_to_switch().await;
         }
         // Edits that came during the switch are looked at now, all together.
-        self.converge(controller).await?;
-        if ended.is_some() {
-            self.health(controller, wanted).await;
-        }
-        Ok(())
+        self.converge(controller, wanted, ended).await
     }
 
     async fn unit(

@@ -24,6 +24,7 @@ pub(crate) const CALL: Duration = Duration::from_secs(25);
 pub struct Manager {
     link: Link,
     in_flight: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,6 +48,10 @@ const LEAST: Duration = Duration::from_secs(1);
 /// (dbus-daemon(1), `max_replies_per_connection`). And systemd adds a match rule to its own connection for the client of
 /// each job, and loses that connection when it has more than 512 (`max_match_rules_per_connection`).
 const JOBS: usize = 96;
+
+/// Calls that wait for their answers at a time, those of jobs among them: a switch asks hundreds of gates at once. What is
+/// left of the bus's 128 is for calls that are not counted: those of zbus's own, and a daemon-reload.
+const CALLS: usize = 112;
 
 /// What a unit is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +162,7 @@ impl Manager {
     }
 
     fn of(link: Link) -> Self {
-        Self { link, in_flight: Arc::new(Semaphore::new(JOBS)) }
+        Self { link, in_flight: Arc::new(Semaphore::new(JOBS)), calls: Arc::new(Semaphore::new(CALLS)) }
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -355,10 +360,7 @@ impl Manager {
     /// When systemd refuses, or does not answer within `timeout`.
     pub async fn start_no_wait(&self, unit: &str, timeout: Duration) -> Result<(), SystemdError> {
         let submit = self.bus()?.systemd.start_unit(unit, "fail");
-        deadline("start", timeout, submit)
-            .await?
-            .map(drop)
-            .map_err(|e| SystemdError::of_call(format!("start of {unit}"), e))
+        deadline("start", timeout, self.call(&format!("start of {unit}"), submit)).await?.map(drop)
     }
 
     /// How often systemd has restarted a service by itself since it was last started by hand.
@@ -395,7 +397,12 @@ impl Manager {
         what: &str,
         call: impl Future<Output = zbus::Result<T>>,
     ) -> Result<T, SystemdError> {
-        deadline(what, CALL, call).await?.map_err(|error| SystemdError::of_call(what, error))
+        let in_turn = async {
+            // Whoever is before us ends in time, and we do, too.
+            let _permit = self.calls.acquire().await;
+            call.await
+        };
+        deadline(what, CALL, in_turn).await?.map_err(|error| SystemdError::of_call(what, error))
     }
 }
 

@@ -189,6 +189,19 @@ async fn more_jobs_than_the_bus_has_room_for_all_end() {
 }
 
 #[tokio::test]
+async fn more_questions_than_the_bus_has_room_for_are_all_answered() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let units: Vec<String> = (0..1500).map(|n| format!("t-unknown-{n}.service")).collect();
+    for status in futures_util::future::join_all(units.iter().map(|unit| manager.status(unit))).await {
+        assert_eq!(status.unwrap().active, ActiveState::Inactive);
+    }
+    for restarts in futures_util::future::join_all(units.iter().map(|_| manager.restarts("dbus.service"))).await {
+        assert_eq!(restarts.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_slow_reader_of_signals_holds_nobody_back() {
     machine!();
     let manager = Manager::connect().await.unwrap();

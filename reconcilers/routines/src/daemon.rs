@@ -11,7 +11,10 @@ use osmoda_generation::durable;
 use osmoda_ipc::{Metrics, Peers};
 use osmoda_ledger::{Event, Follower, Ledger, Query, Reader, type_matches};
 use osmoda_safeswitch::Machine;
-use osmoda_schemas::{kinds::routine::Trigger, name::Name};
+use osmoda_schemas::{
+    kinds::routine::{EventTrigger, Trigger},
+    name::Name,
+};
 use osmoda_systemd::{ActiveState, Manager, UnitEvents};
 use serde_json::json;
 use tokio::sync::watch;
@@ -38,14 +41,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Routines of the active generation.
     pub fn slices(&self) -> BTreeMap<Name, Slice> {
-        let folder = self.machine.active_link().join("etc").join(FOLDER);
-        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let read = |file: std::fs::DirEntry| {
-            let text = std::fs::read(file.path()).ok()?;
-            let slice = serde_json::from_slice::<Slice>(&text);
-            slice.inspect_err(|e| tracing::error!("{} cannot be read: {e}", file.path().display())).ok()
-        };
-        files.filter_map(read).map(|slice| (slice.name.clone(), slice)).collect()
+        slices(&self.machine.active_link())
     }
 
     /// Starts a run. One that is going on is not started a second time: systemd sees to that.
@@ -54,6 +50,41 @@ impl Shared {
         tracing::info!("routine {name}: {why}");
         self.manager.start_no_wait(&unit, START).await?;
         Ok(unit)
+    }
+}
+
+/// Routines of a generation.
+fn slices(generation: &Path) -> BTreeMap<Name, Slice> {
+    let files = std::fs::read_dir(generation.join("etc").join(FOLDER)).into_iter().flatten().flatten();
+    let read = |file: std::fs::DirEntry| {
+        let text = std::fs::read(file.path()).ok()?;
+        let slice = serde_json::from_slice::<Slice>(&text);
+        slice.inspect_err(|e| tracing::error!("{} cannot be read: {e}", file.path().display())).ok()
+    };
+    files.filter_map(read).map(|slice| (slice.name.clone(), slice)).collect()
+}
+
+/// Routines that events trigger. Events come by the hundred, and a generation never changes: it is read once.
+#[derive(Default)]
+struct Triggered {
+    generation: Option<PathBuf>,
+    slices: Vec<(Slice, EventTrigger)>,
+}
+
+impl Triggered {
+    /// Those of the generation that a link leads to by now.
+    fn follow(&mut self, link: &Path) -> &[(Slice, EventTrigger)] {
+        let generation = std::fs::read_link(link).ok();
+        if generation != self.generation {
+            let triggered = |slice: Slice| match &slice.spec.trigger {
+                Trigger::Event(trigger) if slice.spec.enabled => Some((slice.clone(), trigger.clone())),
+                _ => None,
+            };
+            let all = generation.as_deref().map(slices).unwrap_or_default();
+            self.slices = all.into_values().filter_map(triggered).collect();
+            self.generation = generation;
+        }
+        &self.slices
     }
 }
 
@@ -84,17 +115,17 @@ pub async fn run(machine: Machine, socket: &Path, authors: Vec<u32>) -> Result<(
 async fn trigger_by_events(shared: Shared, mut head: watch::Receiver<i64>) {
     let file = shared.machine.state.join("routines/cursor");
     let mut cursor = read_cursor(&shared, &file);
+    let mut triggered = Triggered::default();
     loop {
         let query = Query { after: Some(cursor), limit: PAGE, ..Query::default() };
         head.mark_unchanged();
         let rows = Reader::open(&shared.machine.ledger_folder()).and_then(|reader| reader.rows(&query));
         match rows {
             Ok(rows) if !rows.is_empty() => {
-                let slices = shared.slices();
+                let triggered = triggered.follow(&shared.machine.active_link());
                 for row in &rows {
                     cursor = row.id;
-                    for slice in slices.values().filter(|slice| slice.spec.enabled) {
-                        let Trigger::Event(trigger) = &slice.spec.trigger else { continue };
+                    for (slice, trigger) in triggered {
                         let own = row.actor == format!("routine/{}", slice.name);
                         if row.kind != RAN && !own && trigger.types.iter().any(|t| type_matches(t, &row.kind)) {
                             later(&shared, &slice.name, trigger.debounce.as_std(), &row.kind);
@@ -175,4 +206,35 @@ async fn remember_runs(shared: Shared) {
     tracing::error!("the connection to systemd ended");
     tokio::time::sleep(Duration::from_secs(1)).await;
     std::process::exit(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routines_that_events_trigger_are_those_of_the_active_generation() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("generation");
+        let mut triggered = Triggered::default();
+        let mut after = |routines: &[(&str, &str)]| {
+            let generation = tempfile::tempdir_in(dir.path()).unwrap().keep();
+            let folder = generation.join("etc").join(FOLDER);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (name, spec) in routines {
+                let text = format!(r#"{{"name":"{name}","spec":{{"action":{{"type":"healthCheck"}},{spec}}}}}"#);
+                std::fs::write(folder.join(format!("{name}.json")), text).unwrap();
+            }
+            durable::set_link(&link, &generation).unwrap();
+            triggered.follow(&link).iter().map(|(slice, _)| slice.name.to_string()).collect::<Vec<_>>()
+        };
+        let event = r#""trigger":{"type":"event","types":["a"]}"#;
+        let off = r#""trigger":{"type":"event","types":["a"]},"enabled":false"#;
+        let timed = r#""trigger":{"type":"interval","every":"1h"}"#;
+        assert_eq!(after(&[("a", event), ("b", off), ("c", timed)]), ["a"]);
+        assert_eq!(after(&[("b", event)]), ["b"]);
+        assert_eq!(after(&[]), [""; 0]);
+        std::fs::remove_file(&link).unwrap();
+        assert!(triggered.follow(&link).is_empty());
+    }
 }

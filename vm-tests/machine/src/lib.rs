@@ -3,6 +3,7 @@
 
 pub mod crash;
 mod host;
+pub mod load;
 pub mod story;
 pub mod suites;
 

@@ -25,8 +25,10 @@ use crate::{
     process::Process,
 };
 
-/// A start that does not end gets this time (`DefaultTimeoutStartSec`), a stop, too.
-const TIMEOUT: Duration = Duration::from_secs(90);
+/// A start that does not end gets this time (`DefaultTimeoutStartSec`)...
+const START: Duration = Duration::from_secs(90);
+/// ...and a stop this one: that of an app is in its document.
+const STOP: Duration = Duration::from_secs(30);
 const WAKE: i32 = 10;
 
 /// What a unit of an app does.
@@ -242,7 +244,7 @@ impl Systemd {
         };
         let does = behaviour(&exec);
         if does == Behaviour::Hangs {
-            sleep(TIMEOUT).await;
+            sleep(START).await;
         } else {
             self.shared.pause(200).await;
         }
@@ -278,7 +280,7 @@ impl Systemd {
         };
         if verb != Verb::Start {
             // systemd would kill it after its timeout; whoever has asked is faster.
-            let until = Instant::now() + TIMEOUT;
+            let until = Instant::now() + STOP;
             while stays && Instant::now() < until && self.is_turn(name, turn) {
                 sleep(Duration::from_millis(100)).await;
             }

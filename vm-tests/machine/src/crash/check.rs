@@ -13,6 +13,9 @@ const UNTOLD: &str = "SELECT json_extract(payload, '$.switch'), sum(type = 'swit
     FROM events WHERE type LIKE 'switch.%' GROUP BY 1 HAVING outcomes <> 1 \
     OR sum(type = 'switch.activating') > 1 OR sum(type = 'switch.rolling-back') > 1";
 
+/// Lists roots of switches.
+pub const ROOTS: &str = "ls /nix/var/nix/gcroots/osmoda | grep '^switch-' || true";
+
 /// The committed generation is active and the boot default, its units run and no others of ours do, nothing is left over,
 /// every switch has ended and is told of once, and the ledger is whole; the next change is as any other, and after it all of
 /// that holds again.
@@ -24,7 +27,7 @@ pub fn check(host: Host<'_>) -> Result<()> {
     // Roots that could not be let go of are seen to by the next switch.
     look(host, "")?;
     change(host)?;
-    look(host, "ls /nix/var/nix/gcroots/osmoda | grep '^switch-' || true")
+    look(host, ROOTS)
 }
 
 fn look(host: Host<'_>, roots: &str) -> Result<()> {
@@ -32,6 +35,15 @@ fn look(host: Host<'_>, roots: &str) -> Result<()> {
     let committed = host.run(&["/usr/bin/readlink", "-f", "/nix/var/nix/profiles/osmoda"])?;
     ensure!(active(host)? == committed.trim(), "{} is active, {committed} is committed", active(host)?);
     units(host)?;
+    tidy(host, roots)?;
+    told(host)
+}
+
+/// Switches leave no units and no open records, nor what `roots` lists.
+///
+/// # Errors
+/// What is left.
+pub fn tidy(host: Host<'_>, roots: &str) -> Result<()> {
     // The runner tidies up after it has told how it ended.
     let mut left = String::new();
     let looked = wait("tidiness", Duration::from_secs(20), || {
@@ -39,6 +51,14 @@ fn look(host: Host<'_>, roots: &str) -> Result<()> {
         Ok(left.is_empty())
     });
     ensure!(looked.is_ok(), "left over: {left}");
+    Ok(())
+}
+
+/// The ledger is whole, and tells of every switch once.
+///
+/// # Errors
+/// What does not hold.
+pub fn told(host: Host<'_>) -> Result<()> {
     let untold = host.run(&["/usr/bin/sqlite3", "/var/lib/osmoda/ledger/ledger.db", UNTOLD])?;
     ensure!(untold.is_empty(), "switches with their intents and outcomes in the ledger: {untold}");
     let (status, out, err) = host.osmoda(&["ledger", "verify"])?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::Host;
 
-pub use check::check;
+pub use check::{ROOTS, check, tidy, told};
 pub use cut::{SPAN, cut};
 pub use story::{prepare, story};
 

@@ -9,6 +9,7 @@ mod documents;
 mod faults;
 mod http;
 mod inside;
+mod load;
 mod quick;
 pub mod routines;
 pub mod sandbox;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Case> {
         faults::cases(),
         disk::cases(),
         crash::cases(),
+        load::cases(),
         sandbox::cases(),
         security::cases(),
         routines::cases(),

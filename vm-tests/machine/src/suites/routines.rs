@@ -332,8 +332,15 @@ fn disabled(host: Host<'_>) -> Result<()> {
         document["spec"]["enabled"] = json!(false);
         document
     };
+    let timer = noting("timer", json!({ "type": "interval", "every": "1s" }));
+    // One that was enabled stops, too.
+    quick::apply(host, std::slice::from_ref(&timer))?;
+    ensure!(host.active("osmoda-routine-timer.timer")? == "active", "the timer does not tick");
+    quick::apply(host, &[off(timer.clone())])?;
+    ensure!(host.active("osmoda-routine-timer.timer")? == "inactive", "the timer goes on");
+    fresh(host)?;
     let documents = [
-        off(noting("timer", json!({ "type": "interval", "every": "1s" }))),
+        off(timer),
         off(noting("event", json!({ "type": "event", "types": ["*"] }))),
         off(noting("hook", json!({ "type": "webhook" }))),
     ];
