@@ -34,8 +34,9 @@ use serde_json::json;
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    controller::{ApplyOptions, Controller, Step, plan_of},
+    controller::{ApplyOptions, Controller, Step},
     events,
+    planning::plan_of,
     reconcile::Key,
     step_error::StepError,
     system,

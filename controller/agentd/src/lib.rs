@@ -6,6 +6,7 @@ mod events;
 pub mod follow;
 mod heal;
 pub mod ingest;
+mod planning;
 pub mod reconcile;
 mod sources;
 mod status;

@@ -5,6 +5,7 @@
 //! off. What is committed is the profile's link and nothing else: a crash at any instant comes up in the committed
 //! generation.
 
+mod agentd;
 pub mod boot;
 mod conclude;
 mod gates;
@@ -16,11 +17,12 @@ mod rollback;
 mod runner;
 mod start;
 
+pub use agentd::Agentd;
 pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
 pub use machine::{Machine, SwitchError, short_id};
 pub use probe::Prober;
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use rollback::deadman;
-pub use runner::{Agentd, Runner};
+pub use runner::Runner;
 pub use start::{Decision, StartError, SwitchRequest, decide, resume, start};

@@ -1,14 +1,11 @@
 //! The runner: carries one switch out, from whatever state its record stands in.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration as StdDuration};
+use std::{sync::Arc, time::Duration as StdDuration};
 
 use jiff::SignedDuration;
 use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
-use osmoda_ipc::Client;
 use osmoda_ledger::{Event, Ledger};
 use osmoda_schemas::{
-    operation::Nothing,
-    ops::common::GetHealth,
     plan::{UnitChange, UnitVerb},
     switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState},
 };
@@ -22,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    Journal, Machine, Prober, SwitchError,
+    Agentd, Journal, Machine, Prober, SwitchError,
     conclude::{record_once, told},
     gates::{Verdict, ask_all, unanswered},
     start::deadman_name,
@@ -32,8 +29,6 @@ use crate::{
 const RESUMES: u32 = 3;
 /// Beyond all that a switch may take, the dead-man waits this long.
 const SLACK: StdDuration = StdDuration::from_secs(60);
-/// Time that agentd gets to answer.
-const ANSWER: StdDuration = StdDuration::from_secs(5);
 /// Time that agentd gets to come back after a switch, before it counts as gone.
 const COME_BACK: StdDuration = StdDuration::from_secs(20);
 
@@ -48,24 +43,6 @@ pub struct Runner {
     pub(crate) record: SwitchRecord,
     agentd: Agentd,
     wake: Arc<Notify>,
-}
-
-/// Who is asked whether osModa answers.
-#[derive(Clone)]
-pub enum Agentd {
-    /// agentd, at its socket.
-    At(PathBuf),
-    /// A simulated one.
-    Simulated(Arc<dyn Fn() -> bool + Send + Sync>),
-}
-
-impl fmt::Debug for Agentd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::At(_) => "At",
-            Self::Simulated(_) => "Simulated",
-        })
-    }
 }
 
 /// How probation ended.
@@ -340,7 +317,7 @@ impl Runner {
                     if let Some(words) = self.newly_failed().await? {
                         return Ok(Outcome::RollBack(words));
                     }
-                    let answer = self.osmoda_answers().await;
+                    let answer = self.agentd.answers().await;
                     let gate = self.record.gates.last_mut().expect("the machine's own gate is always there");
                     gate.answers += 1;
                     gate.message = answer.clone().err();
@@ -378,16 +355,6 @@ impl Runner {
         });
         let names: Vec<&str> = failed.map(|(unit, _)| unit.as_str()).collect();
         Ok((!names.is_empty()).then(|| format!("{} failed since the switch began", names.join(", "))))
-    }
-
-    async fn osmoda_answers(&self) -> Result<(), String> {
-        let socket = match &self.agentd {
-            Agentd::At(socket) => socket,
-            Agentd::Simulated(answers) if answers() => return Ok(()),
-            Agentd::Simulated(_) => return Err("agentd does not answer".to_owned()),
-        };
-        let client = Client::new(socket).deadline(ANSWER);
-        client.call::<GetHealth>(&Nothing {}).await.map(drop).map_err(|e| format!("agentd does not answer: {e}"))
     }
 
     /// The profile's link is the commit; the record follows it. Gives the number of the generation.

@@ -32,9 +32,10 @@ use tokio::{
 };
 
 use crate::{
+    handle::Handle,
     process::{End, Process},
     store::Store,
-    systemd::{Handle, Systemd},
+    systemd::Systemd,
 };
 
 /// Lines of the trace that are kept.

@@ -10,9 +10,9 @@ use osmoda_systemd::Manager;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    handle::Handle,
     machine::{Armed, Request, Sim},
     process::Process,
-    systemd::Handle,
 };
 
 /// Names of the documents.

@@ -9,11 +9,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
 use osmoda_generation::Units;
 use osmoda_systemd::{
-    ActiveState, JobResult, StandIn, SystemdError, UnitEvent, UnitSnapshot, UnitStatus, Verb,
-    transient::{CommandEnd, CommandOutcome, TransientService},
+    ActiveState, JobResult, SystemdError, UnitEvent, UnitSnapshot, UnitStatus, Verb, transient::TransientService,
 };
 use tokio::{
     sync::mpsc,
@@ -29,7 +27,6 @@ use crate::{
 const START: Duration = Duration::from_secs(90);
 /// ...and a stop this one: that of an app is in its document.
 const STOP: Duration = Duration::from_secs(30);
-const WAKE: i32 = 10;
 
 /// What a unit of an app does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +100,7 @@ struct State {
     boot: u64,
 }
 
-/// systemd itself. Processes talk to it by a [`Handle`] of their own.
+/// systemd itself. Processes talk to it by a [`crate::handle::Handle`] of their own.
 pub struct Systemd {
     state: Mutex<State>,
     shared: Shared,
@@ -143,7 +140,7 @@ impl Systemd {
     }
 
     /// What the generator does at a daemon-reload: links the units of the active generation, or of the boot default.
-    fn load(&self, sim: &Sim) {
+    pub fn load(&self, sim: &Sim) {
         let machine = sim.machine();
         let active = machine.active().unwrap_or_default();
         let path = active.or_else(|| machine.profile.current().unwrap_or_default().map(|c| c.path));
@@ -270,7 +267,7 @@ impl Systemd {
     }
 
     /// Runs a job on a unit of the generation.
-    async fn job(self: &Arc<Self>, verb: Verb, name: &str) -> Result<JobResult, SystemdError> {
+    pub async fn job(self: &Arc<Self>, verb: Verb, name: &str) -> Result<JobResult, SystemdError> {
         let boot = self.state().boot;
         self.shared.pause(30).await;
         let Some(begun) = self.begin(verb, name, boot) else { return pending().await };
@@ -352,7 +349,7 @@ impl Systemd {
     }
 
     /// Starts a transient service, and again when it fails.
-    fn start_service(self: &Arc<Self>, sim: &Arc<Sim>, name: &str, service: &TransientService) {
+    pub fn start_service(self: &Arc<Self>, sim: &Arc<Sim>, name: &str, service: &TransientService) {
         let transient = Transient {
             command: service.command.clone(),
             restart_after: service.restart_after,
@@ -393,7 +390,77 @@ impl Systemd {
         });
     }
 
-    fn snapshot(&self) -> UnitSnapshot {
+    /// Starts a timer that runs a service once.
+    pub fn start_timer(self: &Arc<Self>, sim: &Arc<Sim>, name: &str, after: Duration, service: &TransientService) {
+        let timer = format!("{name}.timer");
+        let turn = {
+            let mut state = self.state();
+            state.turns += 1;
+            let turn = state.turns;
+            let transient = Transient { command: Vec::new(), restart_after: None, process: None, turn };
+            state.transients.insert(timer.clone(), transient);
+            turn
+        };
+        let (systemd, sim) = (Arc::clone(self), Arc::clone(sim));
+        let (unit, service, due) = (format!("{name}.service"), service.clone(), Instant::now() + after);
+        tokio::spawn(async move {
+            sleep_until(due).await;
+            let elapsed = {
+                let mut state = systemd.state();
+                let ours = state.transients.get(&timer).is_some_and(|transient| transient.turn == turn);
+                ours.then(|| state.transients.remove(&timer))
+            };
+            if elapsed.is_some() {
+                sim.shared.note(|| "the dead-man's time has come".to_owned());
+                systemd.start_service(&sim, &unit, &service);
+            }
+        });
+    }
+
+    /// Ends a transient unit, if it is one.
+    pub fn stop_transient(&self, name: &str) -> bool {
+        let stopped = self.state().transients.remove(name);
+        if let Some(process) = stopped.as_ref().and_then(|transient| transient.process.as_ref()) {
+            process.kill();
+        }
+        stopped.is_some()
+    }
+
+    pub fn reset_failed(&self, name: &str) {
+        let mut state = self.state();
+        if state.units.get(name).is_none_or(|unit| unit.active != ActiveState::Failed) {
+            return;
+        }
+        Self::enter(&mut state, name, ActiveState::Inactive, "dead");
+        if let Some(unit) = state.units.get_mut(name) {
+            unit.starts.clear();
+        }
+        if !state.files.contains_key(name) {
+            state.units.remove(name);
+        }
+    }
+
+    /// Sends SIGKILL.
+    pub fn kill(&self, name: &str) {
+        let mut state = self.state();
+        if let Some(process) = state.transients.get(name).and_then(|transient| transient.process.clone()) {
+            process.kill();
+        } else if state.units.contains_key(name) {
+            Self::enter(&mut state, name, ActiveState::Inactive, "dead");
+        }
+    }
+
+    pub fn restarts(&self, name: &str) -> u32 {
+        self.state().units.get(name).map_or(0, |unit| unit.restarts)
+    }
+
+    pub fn listen(&self) -> mpsc::UnboundedReceiver<UnitEvent> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.state().listeners.push(sender);
+        receiver
+    }
+
+    pub fn snapshot(&self) -> UnitSnapshot {
         let state = self.state();
         let mut units = BTreeMap::new();
         for (name, unit) in &state.units {
@@ -419,194 +486,5 @@ fn no_such_unit(unit: &str) -> SystemdError {
         what: unit.to_owned(),
         name: "org.freedesktop.systemd1.NoSuchUnit".to_owned(),
         message: format!("Unit {unit} not loaded."),
-    }
-}
-
-/// A process's connection to systemd. A dead one gets no answers.
-pub struct Handle {
-    pub sim: Arc<Sim>,
-    pub process: Arc<Process>,
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handle of {}", self.process.program)
-    }
-}
-
-impl Handle {
-    /// The way there; whoever was killed on it is not heard.
-    async fn arrive(&self) -> &Arc<Systemd> {
-        self.process.alive().await;
-        self.sim.shared.pause(3).await;
-        self.process.alive().await;
-        &self.sim.systemd
-    }
-
-    /// The way back.
-    async fn answered<T>(&self, answer: T) -> T {
-        self.sim.shared.pause(3).await;
-        self.process.alive().await;
-        answer
-    }
-}
-
-impl StandIn for Handle {
-    fn snapshot(&self) -> BoxFuture<'_, Result<UnitSnapshot, SystemdError>> {
-        Box::pin(async move {
-            let snapshot = self.arrive().await.snapshot();
-            self.answered(Ok(snapshot)).await
-        })
-    }
-
-    fn run_job<'a>(&'a self, verb: Verb, unit: &'a str) -> BoxFuture<'a, Result<JobResult, SystemdError>> {
-        Box::pin(async move {
-            let systemd = Arc::clone(self.arrive().await);
-            self.sim.shared.note(|| format!("{}: {verb:?} {}", self.process.program, crate::machine::plain(unit)));
-            let is_transient = systemd.state().transients.contains_key(unit);
-            if is_transient {
-                let stopped = systemd.state().transients.remove(unit);
-                if let Some(process) = stopped.and_then(|transient| transient.process) {
-                    process.kill();
-                }
-                return self.answered(Ok(JobResult::Done)).await;
-            }
-            self.sim.look_at_job(self.process.program, verb, unit);
-            let name = unit.to_owned();
-            // The job goes on, whatever becomes of who asked for it.
-            let job = tokio::spawn(async move { systemd.job(verb, &name).await });
-            let result = job.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
-            self.answered(result).await
-        })
-    }
-
-    fn daemon_reload(&self) -> BoxFuture<'_, Result<(), SystemdError>> {
-        Box::pin(async move {
-            self.arrive().await.load(&self.sim);
-            self.sim.shared.pause(100).await;
-            self.answered(Ok(())).await
-        })
-    }
-
-    fn reset_failed<'a>(&'a self, unit: &'a str) -> BoxFuture<'a, Result<(), SystemdError>> {
-        Box::pin(async move {
-            let systemd = self.arrive().await;
-            {
-                let mut state = systemd.state();
-                let failed = state.units.get(unit).is_some_and(|u| u.active == ActiveState::Failed);
-                if failed {
-                    Systemd::enter(&mut state, unit, ActiveState::Inactive, "dead");
-                    if let Some(unit) = state.units.get_mut(unit) {
-                        unit.starts.clear();
-                    }
-                    if !state.files.contains_key(unit) {
-                        state.units.remove(unit);
-                    }
-                }
-            }
-            self.answered(Ok(())).await
-        })
-    }
-
-    fn kill<'a>(&'a self, unit: &'a str, signal: i32) -> BoxFuture<'a, Result<(), SystemdError>> {
-        Box::pin(async move {
-            let systemd = self.arrive().await;
-            if signal == WAKE {
-                self.sim.wake.notify_one();
-            } else {
-                let mut state = systemd.state();
-                if let Some(process) = state.transients.get(unit).and_then(|t| t.process.clone()) {
-                    process.kill();
-                } else if state.units.contains_key(unit) {
-                    Systemd::enter(&mut state, unit, ActiveState::Inactive, "dead");
-                }
-            }
-            self.answered(Ok(())).await
-        })
-    }
-
-    fn restarts<'a>(&'a self, unit: &'a str) -> BoxFuture<'a, Result<u32, SystemdError>> {
-        Box::pin(async move {
-            let restarts = self.arrive().await.state().units.get(unit).map_or(0, |unit| unit.restarts);
-            self.answered(Ok(restarts)).await
-        })
-    }
-
-    fn start_transient<'a>(
-        &'a self,
-        unit: &'a str,
-        service: &'a TransientService,
-    ) -> BoxFuture<'a, Result<(), SystemdError>> {
-        Box::pin(async move {
-            let systemd = self.arrive().await;
-            self.sim.shared.note(|| format!("{}: run {}", self.process.program, crate::machine::plain(unit)));
-            if systemd.state().transients.contains_key(unit) {
-                let message = format!("Unit {unit} was already loaded or has a fragment file.");
-                let name = "org.freedesktop.systemd1.UnitExists".to_owned();
-                return self.answered(Err(SystemdError::Refused { what: unit.to_owned(), name, message })).await;
-            }
-            systemd.start_service(&self.sim, unit, service);
-            self.answered(Ok(())).await
-        })
-    }
-
-    fn start_transient_timer<'a>(
-        &'a self,
-        name: &'a str,
-        after: Duration,
-        service: &'a TransientService,
-    ) -> BoxFuture<'a, Result<(), SystemdError>> {
-        Box::pin(async move {
-            let systemd = Arc::clone(self.arrive().await);
-            let timer = format!("{name}.timer");
-            let turn = {
-                let mut state = systemd.state();
-                state.turns += 1;
-                let turn = state.turns;
-                let transient = Transient { command: Vec::new(), restart_after: None, process: None, turn };
-                state.transients.insert(timer.clone(), transient);
-                turn
-            };
-            let (sim, unit, service) = (Arc::clone(&self.sim), format!("{name}.service"), service.clone());
-            let due = Instant::now() + after;
-            tokio::spawn(async move {
-                sleep_until(due).await;
-                let mut state = systemd.state();
-                if state.transients.get(&timer).is_some_and(|t| t.turn == turn) {
-                    state.transients.remove(&timer);
-                    drop(state);
-                    sim.shared.note(|| "the dead-man's time has come".to_owned());
-                    systemd.start_service(&sim, &unit, &service);
-                }
-            });
-            self.answered(Ok(())).await
-        })
-    }
-
-    fn run_command<'a>(
-        &'a self,
-        _: &'a str,
-        service: &'a TransientService,
-    ) -> BoxFuture<'a, Result<CommandOutcome, SystemdError>> {
-        Box::pin(async move {
-            self.arrive().await;
-            let says = service.command.get(1).map_or("", String::as_str);
-            if says == "hang" {
-                return pending().await;
-            }
-            self.sim.shared.pause(200).await;
-            let status = match says {
-                "fail" => 1,
-                "flaky" => i32::from(self.sim.shared.chance(0.3)),
-                _ => 0,
-            };
-            self.answered(Ok(CommandOutcome { end: CommandEnd::Exit(status), output: String::new() })).await
-        })
-    }
-
-    fn events(&self) -> mpsc::UnboundedReceiver<UnitEvent> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.sim.systemd.state().listeners.push(sender);
-        receiver
     }
 }
