@@ -147,12 +147,12 @@ fn a_file_is_read_where_nobody_but_root_and_its_owner_can_have_put_it() {
         assert!(problem.detail.contains("need not be who put it here"), "{problem}");
         assert_eq!(problem.source.unwrap().file, path);
     };
-    [0o777, 0o1777, 0o775].map(refused);
+    [0o777, 0o1777, 0o775].into_iter().for_each(refused);
     // As in the Nix store, when it was optimised.
     assert!(matches!(read(0o755), Content::Read { .. }));
     // Also when the name that it was taken from is gone.
     fs::remove_file(&original).unwrap();
-    [0o777, 0o1777, 0o775].map(refused);
+    [0o777, 0o1777, 0o775].into_iter().for_each(refused);
     assert!(matches!(read(0o755), Content::Read { .. }));
     if rustix::process::geteuid().is_root() {
         let give = |path: &Path, uid| std::os::unix::fs::chown(path, Some(uid), None).unwrap();
