@@ -10,6 +10,7 @@ mod faults;
 mod http;
 mod inside;
 mod quick;
+mod races;
 pub mod routines;
 pub mod sandbox;
 mod security;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Case> {
         crash::cases(),
         sandbox::cases(),
         security::cases(),
+        races::cases(),
         routines::cases(),
         authors::cases(),
         api::cases(),
