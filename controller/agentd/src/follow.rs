@@ -195,6 +195,22 @@ mod tests {
     }
 
     #[test]
+    fn who_has_too_many_folders_has_them_for_himself() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("desired");
+        for n in 0..50 {
+            fs::create_dir_all(root.join(format!("mallory/a{n}/b"))).unwrap();
+        }
+        fs::create_dir(root.join("alice")).unwrap();
+        fs::create_dir(root.join("zoe")).unwrap();
+        let (_folders, changed) = followed(&root, 20);
+        for name in ["alice/a.yaml", "zoe/a.yaml", "mallory/a.yaml"] {
+            fs::write(root.join(name), "").unwrap();
+            told(&changed, &root.join(name));
+        }
+    }
+
+    #[test]
     fn what_is_behind_a_link_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let (root, other) = (dir.path().join("desired"), dir.path().join("other"));

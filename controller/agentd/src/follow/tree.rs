@@ -2,7 +2,7 @@
 //! names in it for links as he likes, and must not have us look at the whole machine.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     ffi::OsString,
     io,
     mem::MaybeUninit,
@@ -122,26 +122,44 @@ impl Tree {
         if self.paths.len() > self.most {
             self.paths.remove(&number);
             let _ = inotify::remove_watch(&self.inotify, number);
-            return Err(io::Error::other(format!("there are more than {} folders", self.most)));
+            return Err(self.too_many());
         }
         Ok(())
     }
 
-    fn add_all(&mut self, folder: &Folder, depth: usize) -> io::Result<()> {
-        self.add(folder)?;
-        if depth == MAX_DEPTH {
-            return Ok(());
-        }
-        for (name, kind) in folder.entries()? {
-            if is_hidden(&name) || !matches!(kind, FileType::Directory | FileType::Unknown) {
-                continue;
+    /// Follows a folder and what is in it; what is nearer first, so that one who makes too many folders inside of each
+    /// other, or too many in his own, leaves the others theirs. One that goes away meanwhile keeps nobody back.
+    fn add_all(&mut self, top: &Folder, depth: usize) -> io::Result<()> {
+        let mut waiting = VecDeque::from([(PathBuf::new(), depth)]);
+        let mut all = true;
+        while let Some((below, depth)) = waiting.pop_front() {
+            let inner = match top.folder(&below) {
+                _ if below.as_os_str().is_empty() => None,
+                Ok(inner) => Some(inner),
+                // It is gone, or something else by now.
+                Err(_) => continue,
+            };
+            let folder = inner.as_ref().unwrap_or(top);
+            let entries = match self.add(folder).and_then(|()| folder.entries()) {
+                Ok(entries) => entries,
+                Err(error) if inner.is_none() || error.kind() == io::ErrorKind::StorageFull => return Err(error),
+                Err(_) => continue,
+            };
+            for (name, kind) in entries {
+                if depth == MAX_DEPTH || is_hidden(&name) || !matches!(kind, FileType::Directory | FileType::Unknown) {
+                    continue;
+                }
+                all &= waiting.len() < self.most;
+                if all {
+                    waiting.push_back((below.join(name), depth + 1));
+                }
             }
-            // It is gone, or something else by now.
-            if let Ok(inner) = folder.folder(Path::new(&name)) {
-                self.add_all(&inner, depth + 1)?;
-            }
         }
-        Ok(())
+        if all { Ok(()) } else { Err(self.too_many()) }
+    }
+
+    fn too_many(&self) -> io::Error {
+        io::Error::new(io::ErrorKind::StorageFull, format!("there are more than {} folders", self.most))
     }
 
     /// Follows a new folder below a root; and that one only if it still is one, by way of no link.

@@ -11,6 +11,7 @@ mod http;
 mod inside;
 mod load;
 mod quick;
+mod races;
 pub mod routines;
 pub mod sandbox;
 mod security;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Case> {
         load::cases(),
         sandbox::cases(),
         security::cases(),
+        races::cases(),
         routines::cases(),
         authors::cases(),
         api::cases(),
