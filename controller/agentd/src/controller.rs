@@ -377,21 +377,27 @@ impl Controller {
     pub fn look_at_switch(&mut self) -> Result<Option<SwitchRecord>, StepError> {
         let Some(id) = self.switch.clone() else { return Ok(None) };
         let record = match self.machine.journal().read(&id) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self.switch.take().and(None)),
-            other => other?,
+            Ok(record) if !record.state.is_final() => return Ok(None),
+            Ok(record) => Some(record),
+            // Whatever became of it, the others go on.
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    tracing::error!("{error}");
+                }
+                None
+            }
         };
-        if !record.state.is_final() {
-            return Ok(None);
-        }
         self.switch = None;
         self.base_follows()?;
-        if record.state != SwitchState::Committed && record.purpose == SwitchPurpose::Apply {
+        let undone =
+            |record: &&SwitchRecord| record.state != SwitchState::Committed && record.purpose == SwitchPurpose::Apply;
+        if let Some(record) = record.as_ref().filter(undone) {
             let plan = self.plan()?;
             self.mark_changed(&plan, "RolledBack", record.failure.as_deref().unwrap_or_default());
         }
         self.machine.roots.unpin(NEXT)?;
         self.settle_statuses();
-        Ok(Some(record))
+        Ok(record)
     }
 
     /// A switch that nobody sees to any more goes on.

@@ -18,9 +18,13 @@ use rustix::fd::OwnedFd;
 use self::tree::{News, Tree};
 use crate::reconcile::{ChangedPaths, Key};
 
-/// Folders that are followed at most. All that root follows counts as one (fs.inotify.max_user_watches): authors, who make
-/// folders as they like, must not leave the rest of the machine without.
+/// Folders that are followed at most...
 const MOST_FOLDERS: usize = 32_768;
+/// ...and the share of what the kernel lets root follow, who is one user with all that runs as root: authors, who make
+/// folders as they like, must not leave the rest of the machine without.
+const SHARE: usize = 4;
+/// What it lets each user follow (inotify(7)); less on a machine with less memory.
+const ALLOWED: &str = "/proc/sys/fs/inotify/max_user_watches";
 
 /// Follows the folders of documents. A folder that is not there yet, or comes back, is seen by its parent. One that cannot
 /// be followed (there are too many folders in it) is looked at by each resync; that it is known late is better than that
@@ -59,7 +63,8 @@ impl DocumentFolders {
             drop(set);
             queue.add(Key::Documents, "file", debounce);
         };
-        Self::limited(roots, MOST_FOLDERS, told)
+        let allowed = std::fs::read_to_string(ALLOWED).ok().and_then(|text| text.trim().parse::<usize>().ok());
+        Self::limited(roots, allowed.map_or(MOST_FOLDERS, |allowed| MOST_FOLDERS.min(allowed / SHARE)), told)
     }
 
     fn limited(roots: &[PathBuf], most: usize, told: impl Fn(News) + Send + 'static) -> io::Result<Self> {
@@ -100,8 +105,12 @@ impl DocumentFolders {
 
     /// As [`Self::follow`], and tries again what could not be followed.
     pub fn follow_again(&mut self) -> bool {
-        let failed = self.tree().failed();
-        self.followed.retain(|root, _| !failed.contains(root));
+        // From nothing: what is no longer there must not count.
+        let all = self.tree().failed();
+        for failed in all {
+            self.tree().forget(&failed);
+            self.followed.retain(|root, _| !root.starts_with(&failed));
+        }
         self.follow()
     }
 }

@@ -78,9 +78,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
     let queue = WorkQueue::new();
     let changed = follow::nothing_changed();
-    let folders = DocumentFolders::new(controller.roots(), Arc::clone(&changed), queue.clone(), debounce)?;
     let _switches = follow::switches(machine.journal().folder(), queue.clone())?;
     let follower = Follower::new(&machine.ledger_folder())?;
+    // Last: others make as many folders of these as they like.
+    let folders = DocumentFolders::new(controller.roots(), Arc::clone(&changed), queue.clone(), debounce)?;
     let metrics = Metrics::default();
     let controller = Arc::new(Mutex::new(controller));
     tokio::spawn(reconcile::follow_units(manager, queue.clone()));

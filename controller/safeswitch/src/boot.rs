@@ -2,7 +2,10 @@
 
 use osmoda_schemas::switch::SwitchState;
 
-use crate::{Machine, SwitchError, conclude::write_down};
+use crate::{
+    Machine, SwitchError,
+    conclude::{told, write_down},
+};
 
 /// Closes the records of switches that the machine went down in, and points `/run/osmoda/generation` to the committed
 /// generation. systemd's generator has linked its units already. Does nothing to a switch of this boot.
@@ -25,7 +28,9 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         let is_committed = committed.as_ref().is_some_and(|c| c.path.as_str() == record.target)
             && record.state == SwitchState::Probation;
         record.probation_until = None;
-        if is_committed {
+        if let Some(state) = told(machine, &mut record) {
+            record.enter(state);
+        } else if is_committed {
             record.number = committed.as_ref().map(|c| c.number);
             record.enter(SwitchState::Committed);
         } else {

@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Notify,
+    time::MissedTickBehavior,
 };
 
 use crate::{
@@ -261,13 +262,14 @@ impl Runner {
         let (_asking, mut answers) = ask_all(&Prober::new(self.manager.clone()), &gates);
         let began = tokio::time::Instant::now();
         let mut looks = tokio::time::interval(self.record.interval.as_std().max(StdDuration::from_millis(100)));
+        // A look that takes longer than the time between two of them leaves room for the others.
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut until: Option<tokio::time::Instant> = None;
         loop {
-            if let Some(word) = self.journal.requested(&self.record.id) {
-                return Ok(match word.as_str() {
-                    "commit" => Outcome::Commit,
-                    _ => Outcome::RollBack("somebody asked for it".to_owned()),
-                });
+            match self.journal.requested(&self.record.id).as_deref() {
+                Some("commit") => return Ok(Outcome::Commit),
+                Some("rollback") => return Ok(Outcome::RollBack("somebody asked for it".to_owned())),
+                _ => {}
             }
             let over = async {
                 match until {
@@ -276,16 +278,9 @@ impl Runner {
                 }
             };
             let mut news = false;
-            // In this order, so that a simulation that is played again is the same.
+            // In this order: what gates have said counts before the time that is over, and unit signals without end come last.
             tokio::select! {
                 biased;
-                () = over => {
-                    // The last word has the whole machine.
-                    return Ok(match self.newly_failed().await? {
-                        Some(words) => Outcome::RollBack(words),
-                        None => Outcome::Commit,
-                    });
-                }
                 () = self.wake.notified() => {}
                 // With no gate at all only the machine's own is asked, by the timer.
                 Some(answer) = answers.recv(), if !gates.is_empty() => {
@@ -305,12 +300,13 @@ impl Runner {
                         return Ok(Outcome::RollBack(format!("{who}: gate `{}`: {why}", gate.name)));
                     }
                 }
-                event = events.next() => {
-                    let Some(event) = event else {
-                        return Err(SwitchError::Record("the connection to systemd ended".to_owned()));
-                    };
-                    if event.active == ActiveState::Failed && let Some(words) = self.newly_failed().await? {
+                () = over => {
+                    // The last word has the whole machine, and whoever has said something meanwhile.
+                    if let Some(words) = self.newly_failed().await? {
                         return Ok(Outcome::RollBack(words));
+                    }
+                    if answers.is_empty() && self.journal.requested(&self.record.id).is_none() {
+                        return Ok(Outcome::Commit);
                     }
                 }
                 _ = looks.tick() => {
@@ -328,6 +324,14 @@ impl Runner {
                         }
                         Err(why) if began.elapsed() > COME_BACK => return Ok(Outcome::RollBack(why)),
                         Err(_) => {}
+                    }
+                }
+                event = events.next() => {
+                    let Some(event) = event else {
+                        return Err(SwitchError::Record("the connection to systemd ended".to_owned()));
+                    };
+                    if event.active == ActiveState::Failed && let Some(words) = self.newly_failed().await? {
+                        return Ok(Outcome::RollBack(words));
                     }
                 }
             }

@@ -100,6 +100,13 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
     let started = manager.start_transient(&runner_unit(&id), &runner(machine, &id)).await;
     // Where systemd may have taken it and could not say so, the runner or `resume` goes on with the record.
     if let Err(error @ SystemdError::Refused { .. }) = started {
+        // It may be refused because somebody else was quicker: `resume`, after a long wait for systemd.
+        let runs = manager.status(&runner_unit(&id)).await.is_ok_and(|status| status.active.is_up());
+        let _lock = journal.lock().map_err(SwitchError::io("the lock of switches"))?;
+        let is_pending = journal.read(&id).is_ok_and(|record| record.state == SwitchState::Pending);
+        if runs || !is_pending {
+            return Ok(id);
+        }
         record.failure = Some(format!("its runner could not be started: {error}"));
         record.enter(SwitchState::RolledBack);
         journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;

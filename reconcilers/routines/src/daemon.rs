@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -41,7 +42,10 @@ pub(crate) struct Shared {
 impl Shared {
     /// Routines of the active generation.
     pub fn slices(&self) -> BTreeMap<Name, Slice> {
-        slices(&self.machine.active_link())
+        slices(&self.machine.active_link()).unwrap_or_else(|error| {
+            tracing::error!("the routines of the active generation cannot be read: {error}");
+            BTreeMap::new()
+        })
     }
 
     /// Starts a run. One that is going on is not started a second time: systemd sees to that.
@@ -54,14 +58,21 @@ impl Shared {
 }
 
 /// Routines of a generation.
-fn slices(generation: &Path) -> BTreeMap<Name, Slice> {
-    let files = std::fs::read_dir(generation.join("etc").join(FOLDER)).into_iter().flatten().flatten();
-    let read = |file: std::fs::DirEntry| {
-        let text = std::fs::read(file.path()).ok()?;
-        let slice = serde_json::from_slice::<Slice>(&text);
-        slice.inspect_err(|e| tracing::error!("{} cannot be read: {e}", file.path().display())).ok()
+fn slices(generation: &Path) -> io::Result<BTreeMap<Name, Slice>> {
+    let files = match std::fs::read_dir(generation.join("etc").join(FOLDER)) {
+        // A generation without routines has no such folder.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        other => other?,
     };
-    files.filter_map(read).map(|slice| (slice.name.clone(), slice)).collect()
+    let mut slices = BTreeMap::new();
+    for file in files {
+        let path = file?.path();
+        match serde_json::from_slice::<Slice>(&std::fs::read(&path)?) {
+            Ok(slice) => drop(slices.insert(slice.name.clone(), slice)),
+            Err(error) => tracing::error!("{} cannot be read: {error}", path.display()),
+        }
+    }
+    Ok(slices)
 }
 
 /// Routines that events trigger. Events come by the hundred, and a generation never changes: it is read once.
@@ -80,9 +91,14 @@ impl Triggered {
                 Trigger::Event(trigger) if slice.spec.enabled => Some((slice.clone(), trigger.clone())),
                 _ => None,
             };
-            let all = generation.as_deref().map(slices).unwrap_or_default();
-            self.slices = all.into_values().filter_map(triggered).collect();
-            self.generation = generation;
+            match generation.as_deref().map_or(Ok(BTreeMap::new()), slices) {
+                Ok(all) => {
+                    self.slices = all.into_values().filter_map(triggered).collect();
+                    self.generation = generation;
+                }
+                // Those of before, until it can be read.
+                Err(error) => tracing::error!("the routines of the active generation cannot be read: {error}"),
+            }
         }
         &self.slices
     }

@@ -2,7 +2,7 @@
 //! names in it for links as he likes, and must not have us look at the whole machine.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ffi::OsString,
     io,
     mem::MaybeUninit,
@@ -204,6 +204,8 @@ impl Tree {
             }
         }
         let mut paths = Vec::new();
+        // Each once, however often it was moved.
+        let mut folders: BTreeMap<PathBuf, bool> = BTreeMap::new();
         for (number, what, name) in events {
             lost |= what.contains(ReadFlags::QUEUE_OVERFLOW);
             let folder = if what.contains(ReadFlags::IGNORED) {
@@ -220,19 +222,26 @@ impl Tree {
             // Two names may have been exchanged: there may be a folder where one was moved away.
             let moved = ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO;
             if what.contains(ReadFlags::ISDIR) && what.intersects(moved | ReadFlags::CREATE) {
-                if what.intersects(moved) {
-                    self.forget(&path);
-                }
-                self.follow_new(&path);
+                *folders.entry(path.clone()).or_default() |= what.intersects(moved);
             }
             paths.push(path);
         }
         if lost {
-            // Folders may have been made that nobody told of.
-            for root in self.roots.clone() {
-                self.follow(&root);
-            }
+            // Folders may have been made that nobody told of, and others moved away.
+            let roots = self.roots.clone();
+            roots.iter().for_each(|root| self.forget(root));
+            roots.iter().for_each(|root| self.follow(root));
             return Some(News::Anything);
+        }
+        for (path, moved) in &folders {
+            if *moved {
+                self.forget(path);
+            }
+        }
+        // What is in another one is found with that.
+        let is_inner = |path: &Path| path.ancestors().skip(1).any(|outer| folders.contains_key(outer));
+        for path in folders.keys().filter(|path| !is_inner(path)) {
+            self.follow_new(path);
         }
         (!paths.is_empty()).then_some(News::Paths(paths))
     }

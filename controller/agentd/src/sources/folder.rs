@@ -134,7 +134,8 @@ impl Folder {
         Ok(Some((Author { uid: meta.uid() }, bytes)))
     }
 
-    /// Whether nobody but root and its owner can have put a file here, or have written it. A file of somebody else's comes
+    /// Whether nobody but root and its owner can have put a file here, or have written it; the file's group counts as its
+    /// owner, who lets it write. A file of somebody else's comes
     /// into a folder by a hard link or a move; how many names it has tells nothing, for the others may be gone by now.
     fn is_said_by_owner(&self, file: &Metadata) -> io::Result<()> {
         if file.mode() & 0o002 != 0 {
