@@ -244,7 +244,7 @@ fn brought_in(host: Host<'_>) -> Result<()> {
             host.sh(&format!("cp -p {there} {there}.new; mv {there}.new {there}"))?;
         }
         host.sh(&format!(
-            "install -d {mallory}/mount; mount -t tmpfs tmpfs {mallory}/mount; cp -p {VICTIMS}/*.json {mallory}/mount/"
+            "install -d {mallory}/mount; mount -t tmpfs -o mode=755 tmpfs {mallory}/mount; cp -p {VICTIMS}/*.json {mallory}/mount/"
         ))?;
         refused(host, &format!("{mallory}/mount"), "a mount of its own")?;
         for name in ["root.json", "alice.json", "words.json"] {
