@@ -1,6 +1,9 @@
 //! From a file to what it defines: read, checked against the rules of one object, allowed to its author, rendered once.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use osmoda_generation::{fragment::RenderError, plan::Renderers, store_path::references};
 use osmoda_schemas::{
@@ -8,7 +11,7 @@ use osmoda_schemas::{
     document::{self, Document},
     object::{Author, Object, Spec},
     problem::Problem,
-    rules::{Backend, Violation, check_object, facts},
+    rules::{Backend, Facts, Violation, check_object, facts},
 };
 
 use crate::{
@@ -104,11 +107,26 @@ impl Judge {
             reference: object.reference(),
             hash: osmoda_schemas::object::ContentHash::of(&canonical),
             canonical: canonical.into(),
-            facts: facts(object).into(),
+            facts: shared(facts(object)),
             line: document.position.line,
             column: document.position.column,
         })
     }
+}
+
+/// The same facts once: most of ten thousand objects matter to others in one of a few ways.
+pub(crate) fn shared(facts: Facts) -> Arc<Facts> {
+    const MOST: usize = 16;
+    static KNOWN: Mutex<Vec<Arc<Facts>>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(same) = known.iter().find(|other| ***other == facts) {
+        return Arc::clone(same);
+    }
+    let facts = Arc::new(facts);
+    if known.len() < MOST {
+        known.push(Arc::clone(&facts));
+    }
+    facts
 }
 
 /// Stands in for a result that was taken out.

@@ -9,7 +9,10 @@ use osmoda_schemas::{
 };
 use rusqlite::{Connection, params};
 
-use crate::world::{Admitted, Update, World};
+use crate::{
+    ingest::shared,
+    world::{Admitted, Update, World},
+};
 
 /// `application_id` of `state.db`: "osmd".
 const APPLICATION_ID: i32 = 0x6f73_6d64;
@@ -113,7 +116,7 @@ impl Store {
                 line: row.get(5)?,
                 column: row.get(6)?,
                 generation: row.get::<_, i64>(7)?.unsigned_abs(),
-                facts: Arc::new(facts(&object)),
+                facts: shared(facts(&object)),
             };
             admitted.insert(reference, entry);
         }
