@@ -60,7 +60,7 @@ pub fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// When it cannot be made, or somebody else has made it meanwhile.
 pub fn create_anew(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).open(path),
     }
 }
