@@ -24,8 +24,6 @@ pub fn cases() -> Vec<Case> {
 }
 
 const SOON: Duration = Duration::from_secs(30);
-/// Words that the victims' files have, and nothing else on the machine.
-const CANARY: &str = "canary-7d1f3c";
 /// Who attacks, and an author who does not.
 const MALLORY: u32 = 4711;
 const ALICE: u32 = 4712;
@@ -52,10 +50,10 @@ const ATTACKS: &str = include_str!("races.py");
 
 /// Sets the stage, runs a test beside an attacker, and looks at what has to hold after each.
 fn attacked(host: Host<'_>, attack: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    stage(host)?;
+    let canary = stage(host)?;
     let result = quick::with_config(host, CONFIG, || {
         // Clearing the stage has taken away what was in the folders, not the folders.
-        let since = host.sh("date +%s.%N")?;
+        let since = host.sh("date -u +%Y-%m-%dT%H:%M:%S.%3NZ")?;
         alice_wishes(host, 9800)?;
         let pid = host.main_pid("osmoda-agentd.service")?;
         let before = victims(host)?;
@@ -68,14 +66,16 @@ fn attacked(host: Host<'_>, attack: &str, work: impl FnOnce() -> Result<()>) -> 
         host.end(&["/usr/bin/systemctl", "stop", "races-attack"])?;
         result?;
         // The attack is over: what is wished is in force, also what the attacker wishes.
-        host.sh(&format!("umount -q {DESIRED}/mallory/mount || true; rm -rf {DESIRED}/mallory/*"))?;
+        host.sh(&format!(
+            "umount -q {DESIRED}/mallory/mount || true; rm -rf {DESIRED}/mallory/*; [ ! -L {DESIRED}/api ] || rm {DESIRED}/api"
+        ))?;
         wish(host, MALLORY, "mallory", &document("mallory-end", 9899))?;
         wait("the attacker's own document", SOON, || runs(host, 9899))?;
         alice_wishes(host, 9898)?;
         ensure!(host.main_pid("osmoda-agentd.service")? == pid, "agentd has died meanwhile");
         ensure!(victims(host)? == before, "before:\n{before}now:\n{}", victims(host)?);
-        nothing_told(host, since.trim())?;
-        nothing_misattributed(host)
+        nothing_told(host, &canary, since.trim())?;
+        nothing_misattributed(host, since.trim())
     });
     host.sh(&format!(
         "umount -q {DESIRED}/mallory/mount || true; rm -rf {DESIRED}/mallory {DESIRED}/alice {VICTIMS} /run/races"
@@ -84,16 +84,18 @@ fn attacked(host: Host<'_>, attack: &str, work: impl FnOnce() -> Result<()>) -> 
     quick::clear(host)
 }
 
-fn stage(host: Host<'_>) -> Result<()> {
+/// Gives the word that the victims' files have, and nothing else on the machine: not what an earlier run has left.
+fn stage(host: Host<'_>) -> Result<String> {
+    let canary = format!("canary-{}", host.sh("cut -c1-8 /proc/sys/kernel/random/uuid")?.trim());
     host.sh(&format!(
         "rm -rf {VICTIMS} {DESIRED}/mallory {DESIRED}/alice; \
          install -d /run/races; install -d -m 0755 {VICTIMS} {VICTIMS}/inner {VICTIMS}/App; \
          install -d -o 4711 {DESIRED}/mallory; install -d -o 4712 {DESIRED}/alice"
     ))?;
     for (name, owner, text) in [
-        ("root.json", 0, document(&format!("{CANARY}-root"), 9890).to_string()),
-        ("alice.json", ALICE, document(&format!("alice-{CANARY}"), 9891).to_string()),
-        ("words.json", 0, format!("{CANARY}: {CANARY}\n{CANARY}\n")),
+        ("root.json", 0, document(&format!("{canary}-root"), 9890).to_string()),
+        ("alice.json", ALICE, document(&format!("alice-{canary}"), 9891).to_string()),
+        ("words.json", 0, format!("{canary}: {canary}\n{canary}\n")),
     ] {
         for folder in ["", "/inner", "/App"] {
             let file = format!("{VICTIMS}{folder}/{name}");
@@ -101,7 +103,7 @@ fn stage(host: Host<'_>) -> Result<()> {
             host.sh(&format!("chown {owner} {file}; chmod 600 {file}"))?;
         }
     }
-    Ok(())
+    Ok(canary)
 }
 
 fn document(name: &str, seconds: u32) -> Value {
@@ -149,12 +151,12 @@ fn victims(host: Host<'_>) -> Result<String> {
 }
 
 /// The victims' words are nowhere: not in what agentd says, remembers, logs or builds.
-fn nothing_told(host: Host<'_>, since: &str) -> Result<()> {
+fn nothing_told(host: Host<'_>, canary: &str, since: &str) -> Result<()> {
     let script = format!(
-        "cd /var/lib/osmoda; grep -rla {CANARY} status switch ledger state.db* desired/api /run/osmoda 2>/dev/null || true; \
-         [ ! -e /run/osmoda/generation ] || grep -rla {CANARY} /run/osmoda/generation/ || true; \
-         journalctl -q -o cat --since @{since} _SYSTEMD_UNIT=osmoda-agentd.service | grep -a {CANARY} || true; \
-         osmoda -o json status | grep {CANARY} || true; osmoda -o json get | grep {CANARY} || true"
+        "cd /var/lib/osmoda; grep -rla {canary} status switch ledger state.db* desired/api /run/osmoda 2>/dev/null || true; \
+         [ ! -e /run/osmoda/generation ] || grep -rla {canary} /run/osmoda/generation/ || true; \
+         journalctl -q -o cat --since \"@$(date -d {since} +%s)\" _SYSTEMD_UNIT=osmoda-agentd.service | grep -a {canary} || true; \
+         osmoda -o json status | grep {canary} || true; osmoda -o json get | grep {canary} || true"
     );
     let found = host.sh(&script)?;
     ensure!(found.is_empty(), "what nobody said to osModa is in\n{found}");
@@ -162,7 +164,7 @@ fn nothing_told(host: Host<'_>, since: &str) -> Result<()> {
 }
 
 /// What came from a folder is its owner's, in what is said of objects and in the ledger.
-fn nothing_misattributed(host: Host<'_>) -> Result<()> {
+fn nothing_misattributed(host: Host<'_>, since: &str) -> Result<()> {
     let check = |file: &str, author: &str, what: &Value| -> Result<()> {
         for (folder, owner) in [("mallory", "uid:4711"), ("alice", "uid:4712")] {
             if file.starts_with(&format!("{DESIRED}/{folder}/")) {
@@ -178,11 +180,12 @@ fn nothing_misattributed(host: Host<'_>) -> Result<()> {
         seen += 1;
     }
     ensure!(seen >= 2, "there are only {seen} objects");
-    for event in host.events("document.admitted")? {
+    let later = |event: &Value| event["ts"].as_str().is_some_and(|ts| ts >= since);
+    for event in host.events("document.admitted")?.into_iter().filter(later) {
         let file = event["payload"]["source"]["file"].as_str().unwrap_or_default();
         check(file, event["actor"].as_str().unwrap_or_default(), &event)?;
     }
-    for event in host.events("document.refused")? {
+    for event in host.events("document.refused")?.into_iter().filter(later) {
         let file = event["payload"]["source"]["file"].as_str().unwrap_or_default();
         // Of what could not be opened nobody knows whose it is.
         if let Some(author) = event["payload"]["author"].as_str() {
@@ -298,7 +301,7 @@ fn swapped_api(host: Host<'_>) -> Result<()> {
         ensure!(ends[0] + ends[1] > 5, "only {ends:?} were tried");
         Ok(())
     });
-    host.sh(&format!("chmod 755 {DESIRED}; rm -rf {DESIRED}/.api-away; [ ! -L {DESIRED}/api ] || rm {DESIRED}/api"))?;
+    host.sh(&format!("chmod 755 {DESIRED}; rm -rf {DESIRED}/.api-away"))?;
     result?;
     quick::clear(host)
 }
