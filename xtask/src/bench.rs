@@ -2,7 +2,7 @@
 
 mod machine;
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -64,8 +64,7 @@ impl Bench {
 }
 
 fn ledger() -> Result<Vec<Figure>> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(crate::root())
+    let output = crate::cargo()
         .args(["bench", "--quiet", "--locked", "-p", "osmoda-ledger", "--bench", "ledger"])
         .stderr(Stdio::inherit())
         .output()

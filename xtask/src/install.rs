@@ -51,16 +51,8 @@ pub fn for_machines(command: &mut Command) -> PathBuf {
 
 /// Builds all programs.
 pub fn build(release: bool) -> Result<PathBuf> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(crate::root()).args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--bins",
-        "--workspace",
-        "--exclude",
-        "xtask",
-    ]);
+    let mut command = crate::cargo();
+    command.args(["build", "--quiet", "--locked", "--bins", "--workspace", "--exclude", "xtask"]);
     if release {
         command.arg("--release");
     } else {

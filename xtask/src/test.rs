@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Instant,
 };
 
@@ -142,17 +142,11 @@ pub fn run_case(host: Host<'_>, case: &Case) -> Result<()> {
     result
 }
 
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(crate::root());
-    command
-}
-
 /// Everything that cargo runs. Tests that need a machine say so there, and run on one later.
 fn on_this_machine(tally: &mut Tally) -> Result<()> {
     println!("on this machine");
     host::need(&[("nix-store", "nix-bin"), ("python3", "python3")])?;
-    let output = cargo()
+    let output = crate::cargo()
         .args(["test", "--quiet", "--locked", "--workspace", "--no-fail-fast", "--", "--show-output"])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -229,7 +223,7 @@ fn programs_on(machine: &dyn Owned, place: &str, tally: &mut Tally) -> Result<()
 
 /// Builds the test programs for machines and tells where they are.
 fn machine_programs() -> Result<Vec<PathBuf>> {
-    let mut command = cargo();
+    let mut command = crate::cargo();
     command.args(["test", "--quiet", "--locked", "--workspace", "--test", "machine_*", "--no-run"]);
     command.arg("--message-format=json");
     install::for_machines(&mut command);

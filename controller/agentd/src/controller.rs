@@ -57,6 +57,8 @@ pub struct Controller {
     pub(crate) holding: Option<(&'static str, String)>,
     /// The switch that was started last, until its end was seen.
     pub(crate) switch: Option<String>,
+    /// The end of a switch was seen, and its units have not been looked at since.
+    pub(crate) ended: bool,
     /// How long steps took.
     pub(crate) timings: Timings,
 }
@@ -138,6 +140,7 @@ impl Controller {
             fresh: true,
             holding: None,
             switch: None,
+            ended: false,
             timings: Timings::default(),
         })
     }
@@ -374,10 +377,10 @@ impl Controller {
     ///
     /// # Errors
     /// When records or statuses cannot be read or written.
-    pub fn look_at_switch(&mut self) -> Result<Option<SwitchRecord>, StepError> {
-        let Some(id) = self.switch.clone() else { return Ok(None) };
+    pub fn look_at_switch(&mut self) -> Result<(), StepError> {
+        let Some(id) = self.switch.clone() else { return Ok(()) };
         let record = match self.machine.journal().read(&id) {
-            Ok(record) if !record.state.is_final() => return Ok(None),
+            Ok(record) if !record.state.is_final() => return Ok(()),
             Ok(record) => Some(record),
             // Whatever became of it, the others go on.
             Err(error) => {
@@ -397,7 +400,8 @@ impl Controller {
         }
         self.machine.roots.unpin(NEXT)?;
         self.settle_statuses();
-        Ok(record)
+        self.ended |= record.is_some();
+        Ok(())
     }
 
     /// A switch that nobody sees to any more goes on.

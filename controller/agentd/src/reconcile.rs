@@ -120,23 +120,20 @@ impl Loop {
             *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = None;
             return Err(error);
         }
-        self.converge(controller, wanted, false).await
+        self.converge(controller, wanted).await
     }
 
     async fn converge(
         &self,
         controller: &mut Controller,
         wanted: &mut Wanted,
-        ended: bool,
     ) -> Result<(), crate::step_error::StepError> {
-        // The end of a switch is looked at before the next one begins, also when an edit is seen before that end is.
-        let ended = ended || controller.look_at_switch()?.is_some();
         match controller.converge(None).await?.1 {
             // Its record is followed; this is only the net below that.
             Step::Switching(_) => self.queue.add(Key::Switch, "switch goes on", LOOK_AGAIN),
             Step::Settled => {}
         }
-        if ended {
+        if controller.ended {
             self.health(controller, wanted).await;
         }
         Ok(())
@@ -149,12 +146,13 @@ impl Loop {
     ) -> Result<(), crate::step_error::StepError> {
         self.queue.add(Key::Resync, "resync", self.resync);
         controller.admit(None, false).await?;
-        self.converge(controller, wanted, false).await?;
+        self.converge(controller, wanted).await?;
         self.health(controller, wanted).await;
         Ok(())
     }
 
     async fn health(&self, controller: &mut Controller, wanted: &mut Wanted) {
+        controller.ended = false;
         wanted.follow(controller);
         match controller.manager.snapshot().await {
             Ok(states) => {
@@ -172,13 +170,13 @@ impl Loop {
         controller: &mut Controller,
         wanted: &mut Wanted,
     ) -> Result<(), crate::step_error::StepError> {
-        let ended = controller.look_at_switch()?.is_some();
-        if !ended && controller.in_flight()?.is_some() {
+        controller.look_at_switch()?;
+        if !controller.ended && controller.in_flight()?.is_some() {
             self.queue.add(Key::Switch, "switch goes on", LOOK_AGAIN);
             return controller.see_to_switch().await;
         }
         // Edits that came during the switch are looked at now, all together.
-        self.converge(controller, wanted, ended).await
+        self.converge(controller, wanted).await
     }
 
     async fn unit(

@@ -174,6 +174,7 @@ mod tests {
             () = work => {}
         }
     }
+
     #[tokio::test]
     async fn a_witness_is_told_of_before_it_is_known_and_once() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! The way back, and the proof that it was taken.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use osmoda_generation::store_path::StorePath;
 use osmoda_ledger::Event;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     Prober, Runner, SwitchError,
-    conclude::{judge, record_once, told},
+    conclude::{judge, record_once},
     runner::{changed_gates, longest_first_look},
     start::runner_unit,
 };
@@ -107,14 +107,10 @@ pub async fn deadman(mut runner: Runner) -> Result<SwitchState, SwitchError> {
     runner.manager.stop_for_certain(&runner_unit(&id), STOP).await?;
     // It may have come to an end in the meantime.
     runner.record = runner.journal.read(&id).map_err(SwitchError::io(format!("the record of switch {id}")))?;
-    if runner.record.state.is_final() {
-        return runner.wind_up().await;
+    match runner.close_if_decided().await? {
+        ControlFlow::Break(state) => Ok(state),
+        ControlFlow::Continue(runner) => {
+            runner.roll_back("its runner did not come to an end in time (dead-man)".to_owned()).await
+        }
     }
-    if runner.is_in_profile()? {
-        return runner.close_as_committed().await;
-    }
-    if let Some(state) = told(&runner.machine, &mut runner.record) {
-        return runner.conclude(state).await;
-    }
-    runner.roll_back("its runner did not come to an end in time (dead-man)".to_owned()).await
 }

@@ -1,6 +1,6 @@
 //! The runner: carries one switch out, from whatever state its record stands in.
 
-use std::{sync::Arc, time::Duration as StdDuration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration as StdDuration};
 
 use jiff::SignedDuration;
 use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
@@ -91,20 +91,32 @@ impl Runner {
     ///
     /// # Errors
     /// When not even a rollback could be begun; the dead-man is still there then.
-    pub async fn run(mut self) -> Result<SwitchState, SwitchError> {
-        if self.record.state.is_final() {
-            return self.wind_up().await;
+    pub async fn run(self) -> Result<SwitchState, SwitchError> {
+        match self.close_if_decided().await? {
+            ControlFlow::Break(state) => Ok(state),
+            ControlFlow::Continue(runner) => runner.go_on().await,
         }
-        if let Some(state) = told(&self.machine, &mut self.record) {
-            return self.conclude(state).await;
-        }
+    }
+
+    /// Brings a switch to its end that is decided: its record says so, or the ledger, or the profile. Any other one goes on.
+    pub(crate) async fn close_if_decided(mut self) -> Result<ControlFlow<SwitchState, Self>, SwitchError> {
+        let state = if self.record.state.is_final() {
+            self.wind_up().await?
+        } else if let Some(state) = told(&self.machine, &mut self.record) {
+            self.conclude(state).await?
+        } else if self.is_in_profile()? {
+            self.close_as_committed().await?
+        } else {
+            return Ok(ControlFlow::Continue(self));
+        };
+        Ok(ControlFlow::Break(state))
+    }
+
+    async fn go_on(mut self) -> Result<SwitchState, SwitchError> {
         if self.record.state == SwitchState::RollingBack {
             self.record.resumes += 1;
             let reason = self.record.failure.clone().unwrap_or_default();
             return self.roll_back(reason).await;
-        }
-        if self.is_in_profile()? {
-            return self.close_as_committed().await;
         }
         if self.record.state != SwitchState::Pending {
             self.record.resumes += 1;
@@ -378,15 +390,18 @@ impl Runner {
     }
 
     /// True when the profile was moved to the target of a switch on probation: it is committed, and its record is not.
-    pub(crate) fn is_in_profile(&self) -> Result<bool, SwitchError> {
+    fn is_in_profile(&self) -> Result<bool, SwitchError> {
+        // Any other one does not depend on the profile, least of all its way back.
+        if self.record.state != SwitchState::Probation {
+            return Ok(false);
+        }
         let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
-        Ok(self.record.state == SwitchState::Probation
-            && current.is_some_and(|c| c.path.as_str() == self.record.target)
+        Ok(current.is_some_and(|c| c.path.as_str() == self.record.target)
             && self.record.base.as_deref() != Some(self.record.target.as_str()))
     }
 
     /// The profile was moved, and then the runner ended: the record follows.
-    pub(crate) async fn close_as_committed(self) -> Result<SwitchState, SwitchError> {
+    async fn close_as_committed(self) -> Result<SwitchState, SwitchError> {
         let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
         let number = current.map(|committed| committed.number);
         self.committed_as(number.unwrap_or_default()).await
@@ -399,7 +414,7 @@ impl Runner {
 
     /// The record says how it ended; what is left to do is to write that down, if that could not be done at once, and to
     /// tidy up.
-    pub(crate) async fn wind_up(self) -> Result<SwitchState, SwitchError> {
+    async fn wind_up(self) -> Result<SwitchState, SwitchError> {
         let state = self.record.state;
         if self.journal.is_kept(&self.record.id) {
             return self.conclude(state).await;

@@ -87,8 +87,8 @@ impl Triggered {
     fn follow(&mut self, link: &Path) -> &[(Slice, EventTrigger)] {
         let generation = std::fs::read_link(link).ok();
         if generation != self.generation {
-            let triggered = |slice: Slice| match &slice.spec.trigger {
-                Trigger::Event(trigger) if slice.spec.enabled => Some((slice.clone(), trigger.clone())),
+            let triggered = |slice: Slice| match slice.spec.trigger.clone() {
+                Trigger::Event(trigger) if slice.spec.enabled => Some((slice, trigger)),
                 _ => None,
             };
             match generation.as_deref().map_or(Ok(BTreeMap::new()), slices) {

@@ -1,6 +1,6 @@
 //! The ledger's tests with chance in them, with many seeds.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -37,8 +37,7 @@ pub(super) fn run(seeds: u32) -> Result<(String, usize)> {
     let mut failed = 0;
     for from in (0..seeds).step_by(PIECE as usize) {
         let to = seeds.min(from + PIECE);
-        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(crate::root())
+        let status = crate::cargo()
             .args(["test", "--quiet", "--locked", "--release", "-p", "osmoda-ledger", "--tests", "--"])
             .args(TESTS)
             .env("OSMODA_SEEDS", format!("{from}..{to}"))

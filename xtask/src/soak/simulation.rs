@@ -1,6 +1,6 @@
 //! The simulation of the whole loop, with many schedules.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -19,8 +19,7 @@ pub(super) fn run(schedules: u64) -> Result<(String, usize)> {
     fs::create_dir_all(&folder)?;
     let file = folder.join("simulation.json");
     let _ = fs::remove_file(&file);
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(crate::root())
+    crate::cargo()
         .args(["test", "--quiet", "--locked", "--release", "-p", "osmoda-agentd", "--test", "simulation"])
         .env("OSMODA_SCHEDULES", schedules.to_string())
         .env("OSMODA_FIGURES", &file)
