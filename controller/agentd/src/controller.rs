@@ -121,8 +121,7 @@ impl Controller {
             std::fs::create_dir_all(root)?;
         }
         if let Some(checks) = &judge.options {
-            let configs = world.admitted().iter().filter(|(reference, _)| reference.kind == Kind::NixosConfig);
-            checks.admitted(configs.map(|(_, admitted)| admitted.hash));
+            checks.admitted(world.admitted().values().map(|admitted| admitted.hash));
         }
         let sources = Sources::new(roots, existed);
         let book = StatusBook::open(machine.state.join("status"));

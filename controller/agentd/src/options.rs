@@ -158,7 +158,8 @@ impl OptionChecks {
 fn violation(options: &OptionsOf, finding: &Finding) -> Violation {
     let at = &finding.at;
     let option = options.options.get(finding.option).map(|option| option.path.to_string()).unwrap_or_default();
-    let field = format!("spec.options[\"{option}\"]");
+    let field =
+        if options.packages.is_empty() { format!("spec.options[\"{option}\"]") } else { "spec.package".to_owned() };
     let few = |names: &[String]| {
         let more = if names.len() > NAMES { ", ..." } else { "" };
         format!("{}{more}", names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", "))

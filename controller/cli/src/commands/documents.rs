@@ -5,15 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use osmoda_ipc::read_config;
 use osmoda_schemas::{
+    config::Config,
     diagnostics::visible,
     document,
     object::ObjectRef,
     ops::agentd::{ApplyRequest, DeleteObject, DocumentFile, GetPlan, ObjectId, PlanAnswer, PlanRequest, PostApply},
     plan::{Change, FieldChange, PackageChange, Plan, UnitVerb},
     problem::Problem,
-    rules::{Backend, SetEntry, check_object, check_set, facts},
+    rules::{SetEntry, check_object, check_set, facts},
 };
 use serde_json::json;
 
@@ -30,8 +30,8 @@ const VALUE: usize = 60;
 /// Checks documents without any daemon.
 pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> {
     let mut paths = arguments.paths.clone();
+    let config = configuration(&arguments.config)?;
     if paths.is_empty() {
-        let config = read_config(Path::new("/etc/osmoda/agentd.yaml")).map_err(Failure::Problems)?;
         // Of those, one may not be there yet.
         paths = config.source_paths();
         paths.retain(|path| path.exists());
@@ -43,7 +43,7 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
         for document in document::read(&file, &bytes) {
             match &document.result {
                 Ok(object) => {
-                    let broken = check_object(object, Backend::Profile);
+                    let broken = check_object(object, config.backend);
                     problems.extend(broken.into_iter().map(|violation| {
                         let field = violation.field.clone();
                         document.at_field(&field, violation.into_problem())
@@ -84,6 +84,19 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
         return Ok(0);
     }
     Err(Failure::Problems(problems))
+}
+
+/// agentd's configuration as it is written: users that it names need not be there.
+fn configuration(file: &Path) -> Result<Config, Failure> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let detail = format!("{} cannot be read: {error}", file.display());
+            return Err(Failure::Problems(vec![Problem::new(500, "unreadable-file", detail)]));
+        }
+    };
+    Config::read(file, &text).map_err(Failure::Problems)
 }
 
 /// Shows what an apply would do.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use osmoda_schemas::nixos::NixosSystem;
+use osmoda_schemas::nixos::{NixosSystem, package_attribute};
 use tokio::process::Command;
 
 pub use check::{Finding, OptionValue, OptionsOf, Wrong};
@@ -152,6 +152,13 @@ fn host_name() -> String {
 /// A Nix string (Nix manual, "String literals").
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${"))
+}
+
+/// The folder of a package as units name it: a store path as it is, and for an attribute what `nix/backend/generation.nix`
+/// replaces by one.
+#[must_use]
+pub fn package_folder(package: &str) -> String {
+    package_attribute(package).map_or_else(|| package.to_owned(), |attribute| format!("/@pkgs.{attribute}@"))
 }
 
 /// Where programs of Nix are looked for: services of systemd's own making have no `PATH` on NixOS.
