@@ -16,4 +16,6 @@
   "nix-bash-completions"
   "nixos-rebuild"
   "nixos-option"
+  "openresty"
+  "tengine"
 ]

@@ -51,6 +51,11 @@
   # The one that Debian has, whatever the version of the state asks for.
   services.postgresql.package = lib.mkOverride 999 pkgs.postgresql;
 
+  # Compiled into Debian's are folders that the unit may not write to.
+  services.nginx.commonHttpConfig = lib.concatMapStrings (
+    name: "${name}_temp_path /var/cache/nginx/${name};\n"
+  ) [ "client_body" "proxy" "fastcgi" "uwsgi" "scgi" ];
+
   # Asked to keep the kernel from auditing, it would need auditctl.
   systemd.services.audit.enable = false;
 

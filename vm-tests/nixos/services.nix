@@ -162,7 +162,7 @@ in
     postBuild = ''
       mkdir -p $out/lib/systemd/system $out/lib/tmpfiles.d
       ln -s /usr/share/debian/systemd/system/nix-daemon.* $out/lib/systemd/system/
-      ln -s /usr/share/debian/tmpfiles.d/nix-daemon.conf $out/lib/tmpfiles.d/
+      echo "d /nix/var/nix/daemon-socket 0755 root root - -" >$out/lib/tmpfiles.d/nix-daemon.conf
     '';
   };
 
