@@ -63,13 +63,13 @@
   systemd.oomd.enable = false;
   systemd.coredump.enable = false;
   systemd.suppressedSystemUnits = [
+    "systemd-bootctl@.service"
+    "systemd-bootctl.socket"
     "systemd-nspawn@.service"
     "systemd-vconsole-setup.service"
   ]
   # ... and units that its systemd does not have yet.
   ++ lib.optionals (lib.versionOlder pkgs.systemd.version "256") [
-    "systemd-bootctl@.service"
-    "systemd-bootctl.socket"
     "systemd-creds@.service"
     "systemd-creds.socket"
     "systemd-growfs@.service"
