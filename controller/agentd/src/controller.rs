@@ -11,7 +11,7 @@ use osmoda_safeswitch::{Machine, SwitchRequest, resume, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
     config::Config,
-    object::ObjectRef,
+    object::{Kind, ObjectRef},
     plan::Plan,
     problem::Problem,
     quantity::Duration,
@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::{
     ingest::Judge,
+    options::{CHECKING, OptionChecks},
     planning::{changed, is_changed, plan_of_changed, read_base},
     sources::Sources,
     status::StatusBook,
@@ -119,6 +120,10 @@ impl Controller {
         for root in roots.iter().filter(|root| root.starts_with(&machine.state) && !existed.contains(root)) {
             std::fs::create_dir_all(root)?;
         }
+        if let Some(checks) = &judge.options {
+            let configs = world.admitted().iter().filter(|(reference, _)| reference.kind == Kind::NixosConfig);
+            checks.admitted(configs.map(|(_, admitted)| admitted.hash));
+        }
         let sources = Sources::new(roots, existed);
         let book = StatusBook::open(machine.state.join("status"));
         let base = read_base(&machine)?;
@@ -172,8 +177,10 @@ impl Controller {
         let began = std::time::Instant::now();
         let first = self.fresh;
         let everything = paths.is_none() || self.fresh;
+        let again = self.judge.options.as_ref().map(OptionChecks::take_again).unwrap_or_default();
+        again.iter().for_each(|path| self.sources.forget(path));
         let mut scan = match paths {
-            Some(paths) if !self.fresh => self.sources.scan_paths(paths),
+            Some(paths) if !self.fresh => self.sources.scan_paths(&(paths | &again)),
             _ => self.sources.scan_all(),
         };
         let problems = std::mem::take(&mut scan.problems);
@@ -239,6 +246,10 @@ impl Controller {
         }
         for reference in &update.judged {
             let Some(problem) = self.world.problems_about(reference).next() else { continue };
+            // That is no judgement yet.
+            if problem.code == CHECKING {
+                continue;
+            }
             let author = self.world.author_of(problem).map(|author| author.to_string());
             let payload = json!({ "object": reference, "code": problem.code, "detail": problem.detail,
                 "field": problem.field, "source": problem.source, "author": author });
@@ -306,10 +317,13 @@ impl Controller {
         if apply.is_some_and(|a| a.clear_quarantine) {
             quarantine.remove(path.as_str())?;
         }
-        if let Some(entry) = quarantine.get(path.as_str())? {
-            let message = format!("this state was rolled back ({})", entry.reason);
-            self.holding = Some(("quarantined", message));
-            self.mark_changed(&plan, "RolledBack", &entry.reason);
+        if let Some(entry) = quarantine.get(path.as_str())?.filter(|entry| !entry.is_over(osmoda_schemas::now())) {
+            let (state, reason) = match entry.again {
+                Some(again) => (format!("could not be built, and is tried again after {}", again.at), "BuildFailed"),
+                None => ("was rolled back".to_owned(), "RolledBack"),
+            };
+            self.holding = Some(("quarantined", format!("this state {state} ({})", entry.reason)));
+            self.mark_changed(&plan, reason, &entry.reason);
             return Ok((plan, Step::Settled));
         }
         // The root comes first: a garbage collection at any instant finds it.
@@ -344,9 +358,11 @@ impl Controller {
             .filter(|(_, entry)| !entry.gates.is_empty())
             .map(|(_, entry)| entry.probation.unwrap_or(default))
             .max();
-        // A change that touches no unit has nothing to prove.
-        let own = if plan.body.units.is_empty() { Duration::default() } else { longest.unwrap_or(default) };
         let changes = &plan.body.objects;
+        // What NixOS makes of its options is known only once it is built.
+        let is_known = !changes.iter().any(|change| change.object.kind == Kind::NixosConfig);
+        // A change that touches no unit has nothing to prove.
+        let own = if is_known && plan.body.units.is_empty() { Duration::default() } else { longest.unwrap_or(default) };
         let names: Vec<String> = changes.iter().take(3).map(|c| c.object.to_string()).collect();
         let more = if changes.len() > 3 { format!(" and {} more", changes.len() - 3) } else { String::new() };
         SwitchRequest {
@@ -355,6 +371,7 @@ impl Controller {
             reason: format!("{}{more}", names.join(", ")),
             plan: Some(plan.id),
             target: generation.path().clone(),
+            system: None,
             ttl: apply.and_then(|a| a.ttl).unwrap_or(own),
             interval: settings.interval,
             activation_timeout: settings.activation_timeout,
@@ -384,9 +401,7 @@ impl Controller {
             Ok(record) => Some(record),
             // Whatever became of it, the others go on.
             Err(error) => {
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    tracing::error!("{error}");
-                }
+                tracing::error!("the record of switch {id}: {error}");
                 None
             }
         };
@@ -396,7 +411,9 @@ impl Controller {
             |record: &&SwitchRecord| record.state != SwitchState::Committed && record.purpose == SwitchPurpose::Apply;
         if let Some(record) = record.as_ref().filter(undone) {
             let plan = self.plan()?;
-            self.mark_changed(&plan, "RolledBack", record.failure.as_deref().unwrap_or_default());
+            let is_built = record.nixos.as_ref().is_none_or(|systems| systems.target.is_some());
+            let reason = if is_built { "RolledBack" } else { "BuildFailed" };
+            self.mark_changed(&plan, reason, record.failure.as_deref().unwrap_or_default());
         }
         self.machine.roots.unpin(NEXT)?;
         self.settle_statuses();
@@ -458,8 +475,13 @@ impl Controller {
         let now = osmoda_schemas::now();
         for change in &plan.body.objects {
             self.book.edit(&change.object, |status| {
+                let mut code = "rolled-back";
+                if reason == "BuildFailed" {
+                    code = "build-failed";
+                    status.set(ConditionType::Built, ConditionStatus::False, reason, message, now);
+                }
                 status.set(ConditionType::Active, ConditionStatus::False, reason, message, now);
-                status.last_error = Some(Box::new(Problem::new(409, "rolled-back", message)));
+                status.last_error = Some(Box::new(Problem::new(409, code, message)));
             });
         }
         if let Err(error) = self.book.write_files() {

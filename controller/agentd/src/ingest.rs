@@ -6,15 +6,19 @@ use std::{
 };
 
 use osmoda_generation::{fragment::RenderError, plan::Renderers, store_path::references};
+use osmoda_nixos::options_of;
 use osmoda_schemas::{
     authors::{AuthorRule, authorize},
     document::{self, Document},
-    object::{Author, Object, Spec},
+    kinds::NixosConfig,
+    nixos::OptionPath,
+    object::{Author, ContentHash, Object, Spec},
     problem::Problem,
     rules::{Backend, Facts, Violation, check_object, facts},
 };
 
 use crate::{
+    options::OptionChecks,
     sources::{Content, Found, Scan},
     world::{Definition, FileEntry, Refused},
 };
@@ -28,6 +32,10 @@ pub struct Judge {
     pub authors: Vec<AuthorRule>,
     /// What objects are rendered by.
     pub renderers: Renderers,
+    /// NixOS options that documents may set at all; none: every one.
+    pub allowed_options: Option<Vec<String>>,
+    /// What checks the values of NixOS options; only with the backend `nixos`.
+    pub options: Option<OptionChecks>,
 }
 
 impl Judge {
@@ -96,6 +104,16 @@ impl Judge {
         {
             broken.push(render_violation(&error));
         }
+        let hash = ContentHash::of(&canonical);
+        if let Spec::NixosConfig(config) = &object.spec {
+            broken.extend(self.forbidden(config));
+            if broken.is_empty()
+                && let Some(checks) = &self.options
+                && let Ok(options) = options_of(object.metadata.name.as_str(), config)
+            {
+                broken.extend(checks.verdict(hash, &options, &document.position.file));
+            }
+        }
         if !broken.is_empty() {
             let at = |violation: Violation| {
                 let field = violation.field.clone();
@@ -105,12 +123,29 @@ impl Judge {
         }
         Ok(Definition {
             reference: object.reference(),
-            hash: osmoda_schemas::object::ContentHash::of(&canonical),
+            hash,
             canonical: canonical.into(),
             facts: shared(facts(object)),
             line: document.position.line,
             column: document.position.column,
         })
+    }
+}
+
+impl Judge {
+    /// Options that the operator does not leave to documents, whoever writes them.
+    fn forbidden(&self, config: &NixosConfig) -> Vec<Violation> {
+        let Some(allowed) = &self.allowed_options else { return Vec::new() };
+        let may = |option: &&String| OptionPath::parse(option).is_none_or(|path| path.is_allowed(allowed));
+        let violation = |option: &String| {
+            Violation::new(
+                "option-not-allowed",
+                format!("spec.options[\"{option}\"]"),
+                format!("documents may not set `{option}`"),
+                "an operator can allow it under `nixos.allowedOptions` in /etc/osmoda/agentd.yaml",
+            )
+        };
+        config.options.keys().filter(|option| !may(option)).map(violation).collect()
     }
 }
 

@@ -6,6 +6,7 @@ mod events;
 pub mod follow;
 mod heal;
 pub mod ingest;
+pub mod options;
 mod planning;
 pub mod reconcile;
 mod sources;
@@ -21,16 +22,18 @@ use std::sync::Arc;
 use osmoda_apps::Apps;
 use osmoda_generation::plan::Renderers;
 use osmoda_mcp::McpServers;
+use osmoda_nixos::NixosConfigs;
 use osmoda_routines::Routines;
 use osmoda_wallets::WalletPolicies;
 use osmoda_watch::Watchers;
 
-/// What objects of each kind become in the backend `profile`.
+/// What objects of each kind become.
 #[must_use]
 pub fn renderers() -> Renderers {
     Renderers::new(vec![
         Arc::new(Apps),
         Arc::new(McpServers),
+        Arc::new(NixosConfigs),
         Arc::new(Routines),
         Arc::new(WalletPolicies),
         Arc::new(Watchers),
