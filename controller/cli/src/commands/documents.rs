@@ -7,13 +7,14 @@ use std::{
 
 use osmoda_ipc::read_config;
 use osmoda_schemas::{
+    config::Config,
     diagnostics::visible,
     document,
     object::ObjectRef,
     ops::agentd::{ApplyRequest, DeleteObject, DocumentFile, GetPlan, ObjectId, PlanAnswer, PlanRequest, PostApply},
     plan::{Change, FieldChange, PackageChange, Plan, UnitVerb},
     problem::Problem,
-    rules::{Backend, SetEntry, check_object, check_set, facts},
+    rules::{SetEntry, check_object, check_set, facts},
 };
 use serde_json::json;
 
@@ -29,9 +30,14 @@ const VALUE: usize = 60;
 
 /// Checks documents without any daemon.
 pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> {
+    let config = match &arguments.config {
+        // Not for this machine, perhaps: its authors need not be users here.
+        Some(file) => Config::read(file, &String::from_utf8_lossy(&read(file)?)),
+        None => read_config(Path::new("/etc/osmoda/agentd.yaml")),
+    }
+    .map_err(Failure::Problems)?;
     let mut paths = arguments.paths.clone();
     if paths.is_empty() {
-        let config = read_config(Path::new("/etc/osmoda/agentd.yaml")).map_err(Failure::Problems)?;
         // Of those, one may not be there yet.
         paths = config.source_paths();
         paths.retain(|path| path.exists());
@@ -43,7 +49,7 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
         for document in document::read(&file, &bytes) {
             match &document.result {
                 Ok(object) => {
-                    let broken = check_object(object, Backend::Profile);
+                    let broken = check_object(object, config.backend);
                     problems.extend(broken.into_iter().map(|violation| {
                         let field = violation.field.clone();
                         document.at_field(&field, violation.into_problem())
