@@ -192,6 +192,9 @@ pub struct Validate {
     pub config: PathBuf,
     /// Files and folders; `-` is standard input. Default: all that agentd reads.
     pub paths: Vec<PathBuf>,
+    /// agentd's configuration, which says for what backend the documents are. Default: that of this machine.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `diff`.

@@ -1,0 +1,4 @@
+# pkgs.osmoda
+final: _previous: {
+  osmoda = final.callPackage ./package.nix { };
+}

@@ -1,0 +1,21 @@
+# Names that modules of NixOS mention, of packages that no machine of the tests has.
+[
+  "audit"
+  "bcache-tools"
+  "fish"
+  "host"
+  "kexec-tools"
+  "lesspipe"
+  "makeInitrdNGTool"
+  "nixos-container"
+  "xonsh"
+  "zsh"
+  "strace"
+  "man-db"
+  "nix-info"
+  "nix-bash-completions"
+  "nixos-rebuild"
+  "nixos-option"
+  "openresty"
+  "tengine"
+]

@@ -1,0 +1,17 @@
+# The NixOS of `cargo xtask machine up --nixos`. In the machine it stands in /etc/nixos/osmoda/vm-tests/nixos, called with
+# no arguments by /etc/nixos/system.nix, which is what the backend's `nixos.system` names.
+#
+#   nixpkgs  a tree of nixpkgs, or of its folders nixos/ and lib/ alone
+#   modules  what the system has besides machine.nix
+{
+  nixpkgs,
+  modules ? [ ],
+  pkgs ? import ./pkgs.nix { inherit nixpkgs; },
+}:
+
+import (nixpkgs + "/nixos/lib/eval-config.nix") {
+  inherit pkgs;
+  inherit (pkgs) lib;
+  system = null;
+  modules = [ ./machine.nix ] ++ modules;
+}
