@@ -187,9 +187,6 @@ pub enum Command {
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// agentd's configuration: which backend the documents are for, and where they are.
-    #[arg(long, value_name = "FILE", default_value = "/etc/osmoda/agentd.yaml")]
-    pub config: PathBuf,
     /// Files and folders; `-` is standard input. Default: all that agentd reads.
     pub paths: Vec<PathBuf>,
     /// agentd's configuration, which says for what backend the documents are. Default: that of this machine.

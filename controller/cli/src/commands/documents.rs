@@ -36,7 +36,6 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
     }
     .map_err(Failure::Problems)?;
     let mut paths = arguments.paths.clone();
-    let config = configuration(&arguments.config)?;
     if paths.is_empty() {
         // Of those, one may not be there yet.
         paths = config.source_paths();
@@ -90,19 +89,6 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
         return Ok(0);
     }
     Err(Failure::Problems(problems))
-}
-
-/// agentd's configuration as it is written: users that it names need not be there.
-fn configuration(file: &Path) -> Result<Config, Failure> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            let detail = format!("{} cannot be read: {error}", file.display());
-            return Err(Failure::Problems(vec![Problem::new(500, "unreadable-file", detail)]));
-        }
-    };
-    Config::read(file, &text).map_err(Failure::Problems)
 }
 
 /// Shows what an apply would do.
