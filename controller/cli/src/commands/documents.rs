@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use osmoda_ipc::read_config;
 use osmoda_schemas::{
     config::Config,
     diagnostics::visible,
