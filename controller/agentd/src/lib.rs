@@ -1,6 +1,7 @@
 //! agentd as a library: its loop, for the daemon and for what simulates it (`tests/simulation`).
 
 pub mod api;
+mod building;
 pub mod controller;
 mod events;
 pub mod follow;

@@ -140,6 +140,19 @@ impl Machine {
         read_store_link(Path::new(BOOTED_SYSTEM)).ok().flatten()
     }
 
+    /// True when a NixOS system runs that is not the one which boots: chosen in the boot menu, or tried by somebody with
+    /// `nixos-rebuild test`.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn runs_on_trial(&self) -> io::Result<bool> {
+        if self.nixos.is_none() {
+            return Ok(false);
+        }
+        let (runs, boots) = (read_store_link(Path::new(CURRENT_SYSTEM))?, self.profile.boots()?);
+        Ok(boots.is_some() && runs != boots)
+    }
+
     /// True when this generation is what runs: with the backend `nixos` as a part of that very system.
     ///
     /// # Errors
