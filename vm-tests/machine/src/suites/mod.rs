@@ -10,6 +10,7 @@ mod faults;
 mod http;
 mod inside;
 mod load;
+mod nixos;
 mod quick;
 mod races;
 pub mod routines;
@@ -76,4 +77,9 @@ pub fn all() -> Vec<Case> {
         cli::cases(),
     ];
     suites.into_iter().flatten().collect()
+}
+
+/// All tests of NixOS, in the order in which they run.
+pub fn nixos() -> Vec<Case> {
+    nixos::cases()
 }
