@@ -3,7 +3,7 @@
 #   { document, option, problem, at, ... }
 # with the indexes of document and option, what is wrong, and the path where.
 {
-  # A JSON file: [ { options = [ { path = [ NAME... ]; value = ...; } ... ]; } ... ].
+  # A JSON file: [ { options = [ { path = [ NAME... ]; value = ...; } ... ]; packages = [ ATTRIBUTE... ]; } ... ].
   documents,
   # Where the operator's system is described: the arguments of base.nix.
   source,
@@ -128,9 +128,16 @@ in
 lib.concatLists (
   lib.imap0 (
     document:
-    { options, ... }:
+    {
+      options ? [ ],
+      packages ? [ ],
+      ...
+    }:
     lib.concatLists (
       lib.imap0 (option: given: map (problem: problem // { inherit document option; }) (check given)) options
+      ++ lib.imap0 (
+        option: name: lib.optionals (!values.has name) (map (problem: problem // { inherit document option; }) (wrong [ ] "package" { names = [ name ]; }))
+      ) packages
     )
   ) (builtins.fromJSON (builtins.readFile documents))
 )

@@ -27,7 +27,10 @@ let
     attrNames (entries "${generation}/etc/nixos")
   );
 in
-{ lib, ... }:
+{ lib, pkgs, ... }:
+let
+  values = import ./values.nix { inherit lib pkgs; };
+in
 {
   _file = "osModa's generation";
 
@@ -46,7 +49,7 @@ in
 
   config = {
     systemd.units = lib.genAttrs (filter (name: !isWants name) (attrNames units)) (name: {
-      text = readFile "${generation}/units/${name}";
+      text = values.unit (readFile "${generation}/units/${name}");
       wantedBy = wantedBy name;
     });
     system.extraSystemBuilderCmds = ''

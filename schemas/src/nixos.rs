@@ -92,6 +92,14 @@ impl NixosSystem {
     }
 }
 
+/// The attribute of nixpkgs that a package is, without `pkgs.`: `nginx` of `pkgs.nginx`. None of a store path.
+#[must_use]
+pub fn package_attribute(package: &str) -> Option<&str> {
+    let attribute = package.strip_prefix("pkgs.")?;
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_plain);
+    attribute.split('.').all(is_name).then_some(attribute)
+}
+
 /// The path of a NixOS option or of a value in it: `services.nginx.virtualHosts."example.org".root`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -2,16 +2,13 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use osmoda_generation::{
-    assemble::{Generation, Rendered, assemble},
-    plan::{Base, PlanError},
-};
+use osmoda_generation::plan::{Base, PlanError};
 use osmoda_ledger::{Event, Ledger};
-use osmoda_safeswitch::{Machine, SwitchRequest, resume, start};
+use osmoda_safeswitch::{Machine, resume, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
-    config::Config,
-    object::{Kind, ObjectRef},
+    config::{Config, Reconcile},
+    object::ObjectRef,
     plan::Plan,
     problem::Problem,
     quantity::Duration,
@@ -21,6 +18,7 @@ use osmoda_systemd::Manager;
 use serde_json::json;
 
 use crate::{
+    building::generation_of,
     ingest::Judge,
     options::{CHECKING, OptionChecks},
     planning::{changed, is_changed, plan_of_changed, read_base},
@@ -95,6 +93,8 @@ pub struct ApplyOptions {
     pub plan: Option<String>,
     pub ttl: Option<Duration>,
     pub clear_quarantine: bool,
+    /// Although no document has changed: the system that it is a part of has.
+    pub rebuild: bool,
 }
 
 impl Controller {
@@ -121,8 +121,7 @@ impl Controller {
             std::fs::create_dir_all(root)?;
         }
         if let Some(checks) = &judge.options {
-            let configs = world.admitted().iter().filter(|(reference, _)| reference.kind == Kind::NixosConfig);
-            checks.admitted(configs.map(|(_, admitted)| admitted.hash));
+            checks.admitted(world.admitted().values().map(|admitted| admitted.hash));
         }
         let sources = Sources::new(roots, existed);
         let book = StatusBook::open(machine.state.join("status"));
@@ -285,6 +284,9 @@ impl Controller {
         if let Some(id) = self.in_flight()? {
             return Ok((self.plan()?, Step::Switching(id)));
         }
+        if self.machine.is_being_switched()? {
+            return Err(StepError::SystemSwitching);
+        }
         // Once the next one has begun, nobody tells how the last one ended.
         self.look_at_switch()?;
         self.base_follows()?;
@@ -303,15 +305,18 @@ impl Controller {
                 format!("{} of {} documents are gone at once", self.world.held().len(), self.world.admitted().len());
             self.holding = Some(("held", message));
         }
-        if plan.is_empty() && self.base.path.is_some() || plan.is_empty() && self.world.admitted().is_empty() {
+        let rebuild = apply.is_some_and(|a| a.rebuild);
+        if plan.is_empty() && !rebuild && (self.base.path.is_some() || self.world.admitted().is_empty()) {
             self.settle_statuses();
             return Ok((plan, Step::Settled));
         }
-        if apply.is_none() && self.config.reconcile == osmoda_schemas::config::Reconcile::Manual {
-            self.holding = Some(("manual", "changes wait for `osmoda apply`".to_owned()));
+        if apply.is_none()
+            && let Some(why) = self.waits_for_apply()?
+        {
+            self.holding = Some(why);
             return Ok((plan, Step::Settled));
         }
-        let generation = self.build()?;
+        let generation = generation_of(&self.world, &self.judge.renderers)?;
         let path = generation.path().clone();
         let quarantine = self.machine.quarantine();
         if apply.is_some_and(|a| a.clear_quarantine) {
@@ -335,47 +340,14 @@ impl Controller {
         Ok((plan, Step::Switching(id)))
     }
 
-    fn build(&self) -> Result<Generation, StepError> {
-        let mut rendered = Vec::with_capacity(self.world.admitted().len());
-        for (reference, admitted) in self.world.admitted() {
-            rendered.push(Rendered {
-                reference,
-                canonical: &admitted.canonical,
-                hash: admitted.hash,
-                author: admitted.author,
-                fragment: self.judge.renderers.render_canonical(reference, &admitted.canonical)?,
-            });
+    /// Why nothing is changed unless somebody says so.
+    fn waits_for_apply(&self) -> Result<Option<(&'static str, String)>, StepError> {
+        if self.config.reconcile == Reconcile::Manual {
+            return Ok(Some(("manual", "changes wait for `osmoda apply`".to_owned())));
         }
-        Ok(assemble(rendered)?)
-    }
-
-    fn request(&self, plan: &Plan, generation: &Generation, apply: Option<&ApplyOptions>) -> SwitchRequest {
-        let settings = &self.config.safe_switch;
-        let default = settings.ttl;
-        let longest = generation
-            .manifest
-            .changed_since(&self.base.manifest)
-            .filter(|(_, entry)| !entry.gates.is_empty())
-            .map(|(_, entry)| entry.probation.unwrap_or(default))
-            .max();
-        let changes = &plan.body.objects;
-        // What NixOS makes of its options is known only once it is built.
-        let is_known = !changes.iter().any(|change| change.object.kind == Kind::NixosConfig);
-        // A change that touches no unit has nothing to prove.
-        let own = if is_known && plan.body.units.is_empty() { Duration::default() } else { longest.unwrap_or(default) };
-        let names: Vec<String> = changes.iter().take(3).map(|c| c.object.to_string()).collect();
-        let more = if changes.len() > 3 { format!(" and {} more", changes.len() - 3) } else { String::new() };
-        SwitchRequest {
-            purpose: SwitchPurpose::Apply,
-            actor: apply.map_or_else(|| "agentd".to_owned(), |a| a.actor.clone()),
-            reason: format!("{}{more}", names.join(", ")),
-            plan: Some(plan.id),
-            target: generation.path().clone(),
-            system: None,
-            ttl: apply.and_then(|a| a.ttl).unwrap_or(own),
-            interval: settings.interval,
-            activation_timeout: settings.activation_timeout,
-        }
+        // A commit would make it what boots.
+        let message = "another NixOS system runs than the one that boots: changes wait for `osmoda apply`";
+        Ok(self.machine.runs_on_trial()?.then(|| ("on-trial", message.to_owned())))
     }
 
     /// The switch that is not over yet.

@@ -5,13 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use osmoda_generation::{fragment::RenderError, plan::Renderers, store_path::references};
+use osmoda_generation::{fragment::RenderError, nixos::OptionsOf, plan::Renderers, store_path::references};
 use osmoda_nixos::options_of;
 use osmoda_schemas::{
     authors::{AuthorRule, authorize},
     document::{self, Document},
     kinds::NixosConfig,
-    nixos::OptionPath,
+    nixos::{OptionPath, package_attribute},
     object::{Author, ContentHash, Object, Spec},
     problem::Problem,
     rules::{Backend, Facts, Violation, check_object, facts},
@@ -107,12 +107,12 @@ impl Judge {
         let hash = ContentHash::of(&canonical);
         if let Spec::NixosConfig(config) = &object.spec {
             broken.extend(self.forbidden(config));
-            if broken.is_empty()
-                && let Some(checks) = &self.options
-                && let Ok(options) = options_of(object.metadata.name.as_str(), config)
-            {
-                broken.extend(checks.verdict(hash, &options, &document.position.file));
-            }
+        }
+        if broken.is_empty()
+            && let Some(checks) = &self.options
+            && let Some(options) = asks_of_nixos(object)
+        {
+            broken.extend(checks.verdict(hash, &options, &document.position.file));
         }
         if !broken.is_empty() {
             let at = |violation: Violation| {
@@ -173,18 +173,34 @@ fn nothing() -> document::Refusal {
 /// that is in it.
 fn missing_path(object: &Object, canonical: &str) -> Option<Violation> {
     let missing = references(canonical.as_bytes()).into_iter().find(|path| !path.as_path().exists())?;
-    let package = match &object.spec {
-        Spec::App(app) => app.package.as_deref(),
-        Spec::McpServer(server) => server.package.as_deref(),
-        _ => None,
-    };
-    let in_package = package.is_some_and(|package| package.starts_with(missing.as_str()));
+    let in_package = package_of(object).is_some_and(|package| package.starts_with(missing.as_str()));
     Some(Violation::new(
         "path-not-in-store",
         if in_package { "spec.package" } else { "spec" },
         format!("{missing} is not in the Nix store of this machine"),
         "build or copy it first, such as with `nix copy`; then save the document again",
     ))
+}
+
+/// The program of an object that runs one, as a store path or an attribute.
+fn package_of(object: &Object) -> Option<&str> {
+    match &object.spec {
+        Spec::App(app) => app.package.as_deref(),
+        Spec::McpServer(server) => server.package.as_deref(),
+        _ => None,
+    }
+}
+
+/// What of an object only NixOS can judge.
+fn asks_of_nixos(object: &Object) -> Option<OptionsOf> {
+    let name = object.metadata.name.as_str();
+    match &object.spec {
+        Spec::NixosConfig(config) => options_of(name, config).ok(),
+        _ => {
+            let attribute = package_attribute(package_of(object)?)?.to_owned();
+            Some(OptionsOf { name: name.to_owned(), options: Vec::new(), packages: vec![attribute] })
+        }
+    }
 }
 
 fn render_violation(error: &RenderError) -> Violation {

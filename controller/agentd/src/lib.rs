@@ -1,6 +1,7 @@
 //! agentd as a library: its loop, for the daemon and for what simulates it (`tests/simulation`).
 
 pub mod api;
+mod building;
 pub mod controller;
 mod events;
 pub mod follow;
@@ -8,6 +9,7 @@ mod heal;
 pub mod ingest;
 pub mod options;
 mod planning;
+mod preview;
 pub mod reconcile;
 mod sources;
 mod status;

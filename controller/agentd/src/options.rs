@@ -85,8 +85,8 @@ impl OptionChecks {
         let _ = tokio::time::timeout(at_most, waiting.wait_for(|waiting| *waiting == 0)).await;
     }
 
-    /// Checks what is asked, for ever.
-    pub async fn run(self, nixos: Nixos, queue: WorkQueue<Key>) {
+    /// Checks what is asked, for ever; `folder` is one of agentd's own.
+    pub async fn run(self, nixos: Nixos, folder: PathBuf, queue: WorkQueue<Key>) {
         let mut waiting = self.waiting.subscribe();
         loop {
             if waiting.wait_for(|waiting| *waiting > 0).await.is_err() {
@@ -94,7 +94,7 @@ impl OptionChecks {
             }
             let batch = self.lock().asked.clone();
             let documents: Vec<OptionsOf> = batch.values().map(|asked| asked.options.clone()).collect();
-            let answer = nixos.check(&documents).await;
+            let answer = nixos.check(&documents, &folder).await;
             if let Err(error) = &answer {
                 tracing::warn!("the options of {} documents cannot be checked: {error}", documents.len());
                 let (checks, queue) = (self.clone(), queue.clone());
@@ -158,7 +158,8 @@ impl OptionChecks {
 fn violation(options: &OptionsOf, finding: &Finding) -> Violation {
     let at = &finding.at;
     let option = options.options.get(finding.option).map(|option| option.path.to_string()).unwrap_or_default();
-    let field = format!("spec.options[\"{option}\"]");
+    let field =
+        if options.packages.is_empty() { format!("spec.options[\"{option}\"]") } else { "spec.package".to_owned() };
     let few = |names: &[String]| {
         let more = if names.len() > NAMES { ", ..." } else { "" };
         format!("{}{more}", names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", "))

@@ -17,8 +17,10 @@ mod quarantine;
 mod rollback;
 mod runner;
 mod start;
+mod systems;
 
 pub use agentd::Agentd;
+pub use backend::dry_activate;
 pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
 pub use machine::{Machine, SwitchError, short_id};

@@ -44,7 +44,7 @@ pub fn options_of(name: &str, config: &NixosConfig) -> Result<OptionsOf, RenderE
         Ok(OptionValue { path: parsed, value: value.clone() })
     };
     let options = config.options.iter().map(option).collect::<Result<_, RenderError>>()?;
-    Ok(OptionsOf { name: name.to_owned(), options })
+    Ok(OptionsOf { name: name.to_owned(), options, packages: Vec::new() })
 }
 
 #[cfg(test)]

@@ -10,7 +10,11 @@ pub struct OptionsOf {
     /// The object's name.
     pub name: String,
     /// In the order of the document.
+    #[serde(default)]
     pub options: Vec<OptionValue>,
+    /// Attributes of nixpkgs that it names besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
 }
 
 /// A value for an option, or for a part of one.

@@ -11,6 +11,7 @@ mod http;
 mod inside;
 mod load;
 mod nixos;
+mod nixos_backend;
 mod quick;
 mod races;
 pub mod routines;
@@ -81,5 +82,5 @@ pub fn all() -> Vec<Case> {
 
 /// All tests of NixOS, in the order in which they run.
 pub fn nixos() -> Vec<Case> {
-    nixos::cases()
+    nixos::cases().into_iter().chain(nixos_backend::cases()).collect()
 }
