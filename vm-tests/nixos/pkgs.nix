@@ -69,7 +69,13 @@ let
       newScope = extra: lib.callPackageWith (self // extra);
 
       # What is fetched in nixpkgs is not there.
-      fetchurl = { name ? baseNameOf url, url ? "source", ... }: debian.absent name;
+      fetchurl =
+        {
+          name ? baseNameOf url,
+          url ? "source",
+          ...
+        }:
+        debian.absent name;
       fetchFromGitHub = { repo, ... }: debian.absent repo;
       pkgsCross = throw "vm-tests/nixos has no packages of other platforms";
     }

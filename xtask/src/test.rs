@@ -63,15 +63,25 @@ impl Test {
     pub fn run(&self) -> Result<()> {
         let started = Instant::now();
         let mut tally = Tally::default();
+        if let Some(filter) = &self.case
+            && !self.has_one_of(&suites::all())
+            && !self.has_one_of(&suites::nixos())
+        {
+            bail!("no case has `{filter}` in its name");
+        }
         if self.case.is_none() {
             on_this_machine(&mut tally)?;
         }
         if !self.quick {
             let releases = self.release.map_or_else(|| vec![Release::Bookworm, Release::Trixie], |one| vec![one]);
-            for release in &releases {
-                self.on_a_machine(*release, false, &mut tally)?;
+            if self.has_one_of(&suites::all()) {
+                for release in &releases {
+                    self.on_a_machine(*release, false, &mut tally)?;
+                }
             }
-            if let Some(nixpkgs) = nixos::nixpkgs(self.nixpkgs.clone())? {
+            if !self.has_one_of(&suites::nixos()) {
+                // Others were asked for.
+            } else if let Some(nixpkgs) = nixos::nixpkgs(self.nixpkgs.clone())? {
                 for release in &releases {
                     self.on_nixos(*release, &nixpkgs, &mut tally)?;
                 }
@@ -134,11 +144,19 @@ impl Test {
         machine.down()
     }
 
+    fn is_asked_for(&self, case: &Case) -> bool {
+        self.case.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()))
+    }
+
+    fn has_one_of(&self, cases: &[Case]) -> bool {
+        cases.iter().any(|case| self.is_asked_for(case))
+    }
+
     /// Runs those cases that were asked for and that this machine is one for.
     fn cases(&self, cases: Vec<Case>, host: Host<'_>, place: &str, tally: &mut Tally) {
         let vm = host.machine.is_whole();
         for case in cases {
-            if self.case.as_ref().is_some_and(|filter| !case.name.contains(filter.as_str())) {
+            if !self.is_asked_for(&case) {
                 continue;
             }
             let full = format!("{place}: {}", case.name);
