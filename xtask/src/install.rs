@@ -9,7 +9,7 @@ use machine_suites::wait;
 use crate::machine::Owned;
 
 /// Programs with where they go.
-const PROGRAMS: [(&str, &str); 7] = [
+pub const PROGRAMS: [(&str, &str); 7] = [
     ("agentd", "/usr/lib/osmoda/agentd"),
     ("osmoda-watch", "/usr/lib/osmoda/osmoda-watch"),
     ("osmoda-routines", "/usr/lib/osmoda/osmoda-routines"),

@@ -16,7 +16,7 @@ use machine_suites::{
 use crate::{
     host, install,
     machine::{self, Owned, Release},
-    openapi,
+    nixos_eval, openapi,
 };
 
 /// Run all tests, from units to machines.
@@ -163,6 +163,28 @@ fn on_this_machine(tally: &mut Tally) -> Result<()> {
         bail!("cargo ran no test");
     }
     println!("  {} passed", tally.passed);
+    nix_files(tally)
+}
+
+/// Files of Nix: each can be read, and what they say of a machine is judged where there is a nixpkgs.
+fn nix_files(tally: &mut Tally) -> Result<()> {
+    let parsed = nixos_eval::parse_all();
+    if let Err(words) = &parsed {
+        println!("{words:#}");
+    }
+    tally.take("files of Nix", parsed.map(drop));
+    let Some(nixpkgs) = nixos_eval::from_environment() else {
+        tally.skipped.push(format!("module evaluation: set {}", nixos_eval::VARIABLE));
+        return Ok(());
+    };
+    let verdicts = nixos_eval::suite(&nixpkgs, false)?;
+    println!("  {} module evaluations", verdicts.len());
+    for (name, verdict) in verdicts {
+        if let Err(words) = &verdict {
+            println!("{name}: {words:#}");
+        }
+        tally.take(&name, verdict);
+    }
     Ok(())
 }
 
