@@ -11,6 +11,7 @@ use crate::{
         probe::CommandProbe,
         watcher::{Check, Remedy},
     },
+    nixos::OptionPath,
     object::{Author, Kind, Object, Spec},
     quantity::Duration,
     rules::Violation,
@@ -46,6 +47,10 @@ pub struct AuthorRule {
     /// Names of objects; a trailing `*` stands for any ending. Default: all.
     #[serde(default = "any")]
     pub names: Vec<String>,
+    /// Beginnings of the NixOS options that documents may set, such as `services.postgresql`. Many options run programs
+    /// as root: whoever may set them is root. Default: none.
+    #[serde(default)]
+    pub nixos_options: Vec<String>,
 }
 
 /// A user by number or by name.
@@ -83,6 +88,7 @@ struct Asks<'a> {
     capabilities: &'a [String],
     secrets: Vec<&'a str>,
     remedies: Vec<Remedy>,
+    nixos_options: Vec<&'a str>,
 }
 
 /// May this author wish this object?
@@ -151,11 +157,18 @@ pub fn authorize(author: Author, object: &Object, rules: &[AuthorRule]) -> Resul
             format!("{author} may not give programs {}", asks.secrets.join(", ")),
         );
     }
+    let may_set =
+        |rule: &AuthorRule, option: &str| OptionPath::parse(option).is_some_and(|o| o.is_allowed(&rule.nixos_options));
+    let by_option: Vec<&AuthorRule> =
+        by_secret.into_iter().filter(|rule| asks.nixos_options.iter().all(|option| may_set(rule, option))).collect();
+    if by_option.is_empty() {
+        return refuse("author-option", "spec.options", format!("{author} may not set all of these NixOS options"));
+    }
     if let Some((field, detail)) = too_slow(object) {
         let hint = "nothing else of the machine changes or is healed while a switch is judged: make it shorter";
         return Err(Violation::new("author-patience", field, format!("{author} may not ask for {detail}"), hint));
     }
-    if !by_secret.iter().any(|rule| asks.remedies.iter().all(|r| rule.remedies.contains(r))) {
+    if !by_option.iter().any(|rule| asks.remedies.iter().all(|r| rule.remedies.contains(r))) {
         return refuse("author-remedy", "spec.ladder", format!("{author} may not use one of these remedies"));
     }
     restarts_osmoda_only(author, object)
@@ -211,21 +224,21 @@ fn asks(object: &Object) -> Asks<'_> {
                 .collect(),
             capabilities: &app.access.capabilities,
             secrets: secrets(&app.secrets).collect(),
-            remedies: Vec::new(),
+            ..Asks::default()
         },
         Spec::Routine(routine) => Asks {
             tier: routine.tier,
             users: users(&routine.user).collect(),
             capabilities: &routine.access.capabilities,
             secrets: secrets(&routine.secrets).collect(),
-            remedies: Vec::new(),
+            ..Asks::default()
         },
         Spec::McpServer(server) => Asks {
             tier: server.tier,
             users: users(&server.user).collect(),
             capabilities: &server.access.capabilities,
             secrets: secrets(&server.secrets).collect(),
-            remedies: Vec::new(),
+            ..Asks::default()
         },
         Spec::Watcher(watcher) => Asks {
             tier: watcher.tier,
@@ -237,7 +250,12 @@ fn asks(object: &Object) -> Asks<'_> {
             ..Asks::default()
         },
         // Kinds that have no tier are asked for by being listed at all; the mildest tier stands for "none".
-        Spec::WalletPolicy(_) | Spec::NixosConfig(_) => Asks { tier: Tier::Untrusted, ..Asks::default() },
+        Spec::WalletPolicy(_) => Asks { tier: Tier::Untrusted, ..Asks::default() },
+        Spec::NixosConfig(config) => Asks {
+            tier: Tier::Untrusted,
+            nixos_options: config.options.keys().map(String::as_str).collect(),
+            ..Asks::default()
+        },
     }
 }
 
@@ -300,6 +318,13 @@ mod tests {
         assert_eq!(verdict(rule.clone(), "App", like_root), Some("author-capability"));
         let probes_as_root = r#"{"command":["/bin/true"],"health":[{"probe":{"type":"command","command":["/bin/true"],"user":"root"}}]}"#;
         assert_eq!(verdict(rule.clone(), "App", probes_as_root), Some("author-user"));
+        let sets = r#"{"options":{"services.postgresql.enable":true,"services.postgresql.port":5433}}"#;
+        let nixos =
+            |options: &[&str]| serde_json::json!({ "user": 1000, "kinds": ["NixosConfig"], "nixosOptions": options });
+        assert_eq!(verdict(nixos(&["services.postgresql"]), "NixosConfig", sets), None);
+        for options in [&[][..], &["services.postgresql.enable"], &["services.postgres"]] {
+            assert_eq!(verdict(nixos(options), "NixosConfig", sets), Some("author-option"));
+        }
         let own = serde_json::json!({ "user": 1000, "kinds": ["App"] });
         for slow in [
             r#"{"command":["/bin/true"],"probation":{"ttl":"36500d"}}"#,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     authors::AuthorRule,
     document::{check_against, node::parse},
+    nixos::NixosSystem,
     object::SourcePosition,
     problem::Problem,
     quantity::Duration,
@@ -26,6 +27,9 @@ pub struct Config {
     pub resync: Duration,
     /// What makes a generation real.
     pub backend: Backend,
+    /// The system that documents become a part of; backend `nixos` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nixos: Option<NixosSystem>,
     /// Folders of documents.
     pub sources: Vec<String>,
     /// How switches behave unless an object or an apply says otherwise.
@@ -93,6 +97,7 @@ impl Default for Config {
             debounce: Duration::from_millis(20),
             resync: Duration::from_secs(300),
             backend: Backend::Profile,
+            nixos: None,
             sources: vec!["/var/lib/osmoda/desired".to_owned(), "/etc/osmoda/desired.d".to_owned()],
             safe_switch: SafeSwitch::default(),
             mass_delete: MassDelete::default(),
@@ -129,11 +134,29 @@ impl Config {
         if !problems.is_empty() {
             return Err(problems);
         }
-        serde_path_to_error::deserialize(&value).map_err(|error| {
+        let position = SourcePosition { file: file.into(), line: node.place.line, column: node.place.column };
+        let config: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
             let field = error.path().to_string();
-            let position = SourcePosition { file: file.into(), line: node.place.line, column: node.place.column };
-            vec![Problem::new(422, "invalid-value", error.inner().to_string()).field(field).at(position)]
-        })
+            vec![Problem::new(422, "invalid-value", error.inner().to_string()).field(field).at(position.clone())]
+        })?;
+        match config.check_system() {
+            Ok(()) => Ok(config),
+            Err(problem) => {
+                let field = problem.field.as_deref().unwrap_or_default();
+                let place = node.locate(&format!("/{}", field.replace(['.', '['], "/").replace(']', "")));
+                Err(vec![problem.at(SourcePosition { line: place.line, column: place.column, ..position })])
+            }
+        }
+    }
+
+    fn check_system(&self) -> Result<(), Problem> {
+        match (self.backend, &self.nixos) {
+            (Backend::Nixos, system) => system.clone().unwrap_or_default().check(),
+            (Backend::Profile, None) => Ok(()),
+            (Backend::Profile, Some(_)) => Err(Problem::new(422, "nixos-system", "the backend is `profile`")
+                .field("nixos")
+                .hint("set `backend: nixos`, or leave it out")),
+        }
     }
 }
 
@@ -158,5 +181,17 @@ mod tests {
         assert_eq!(problems[0].field.as_deref(), Some("safeSwitch.tll"));
         assert_eq!(problems[0].hint.as_deref(), Some("did you mean `ttl`?"));
         assert_eq!(problems[0].source.as_ref().unwrap().line, 2);
+    }
+
+    #[test]
+    fn the_system_of_the_nixos_backend_is_named_once() {
+        let read = |text: &str| Config::read("agentd.yaml".as_ref(), text).map_err(|mut problems| problems.remove(0));
+        let config = read("backend: nixos\nnixos:\n  flake: /etc/nixos#host\n").unwrap();
+        assert_eq!(config.nixos.unwrap().flake.as_deref(), Some("/etc/nixos#host"));
+        let problem = read("backend: nixos\n").unwrap_err();
+        assert_eq!((problem.code.as_str(), problem.field.as_deref()), ("nixos-system", Some("nixos")));
+        let problem = read("backend: nixos\nnixos:\n  system: a.nix\n").unwrap_err();
+        assert_eq!((problem.field.as_deref(), problem.source.unwrap().line), (Some("nixos.system"), 3));
+        assert_eq!(read("nixos: {system: /a.nix}\n").unwrap_err().field.as_deref(), Some("nixos"));
     }
 }

@@ -25,6 +25,7 @@ pub mod explain;
 pub mod generate;
 pub mod kinds;
 pub mod name;
+pub mod nixos;
 pub mod object;
 pub mod operation;
 pub mod ops;

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    nixos::NixosSystem,
     object::{ContentHash, ObjectRef},
-    plan::UnitChange,
+    plan::{PackageChange, UnitChange},
     quantity::Duration,
 };
 
@@ -95,6 +96,9 @@ pub struct SwitchRecord {
     pub base: Option<String>,
     /// Store path of the generation that it leads to.
     pub target: String,
+    /// The NixOS systems of both; only with the backend `nixos`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nixos: Option<SystemSwitch>,
     /// How long all gates have to pass; zero: it is committed when its units have done as they were asked.
     pub ttl: Duration,
     /// Time between two looks at the units of the machine.
@@ -133,6 +137,25 @@ pub struct SwitchRecord {
     /// The number of the generation that was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
+}
+
+/// What a switch of the backend `nixos` moves between.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemSwitch {
+    /// Where the operator's system is described.
+    pub source: NixosSystem,
+    /// Store path of the system that ran when the switch began.
+    pub base: String,
+    /// Store path of the system that it leads to; none until it is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// How long its evaluation and build took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_ms: Option<u64>,
+    /// What differs between the closures of both systems.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageChange>,
 }
 
 /// A state and when it began.

@@ -2,7 +2,6 @@
 [
   "audit"
   "bcache-tools"
-  "dosfstools"
   "fish"
   "host"
   "kexec-tools"
@@ -11,4 +10,12 @@
   "nixos-container"
   "xonsh"
   "zsh"
+  "strace"
+  "man-db"
+  "nix-info"
+  "nix-bash-completions"
+  "nixos-rebuild"
+  "nixos-option"
+  "openresty"
+  "tengine"
 ]

@@ -154,20 +154,7 @@ let
         ${postBuild}
       '';
 
-  # Links the trees $paths together below $out, those of $pathsToLink. The first one has a file that several have.
-  linkTrees = ''
-    mkdir -p "$out"
-    for path in $paths; do
-      for part in $pathsToLink; do
-        [ -d "$path$part" ] || continue
-        (cd "$path$part" && find -L . -type d -printf "%P\0") | (mkdir -p "$out$part" && cd "$out$part" && xargs -0 -r mkdir -p --)
-        (cd "$path$part" && find . ! -type d -printf "%P\n") | while IFS= read -r file; do
-          [ -d "$path$part/$file" ] && continue
-          [ -e "$out$part/$file" ] || [ -L "$out$part/$file" ] || ln -s "$(realpath -s "$path$part/$file")" "$out$part/$file"
-        done
-      done
-    done
-  '';
+  linkTrees = "perl ${./link.pl} trees $pathsToLink -- $paths";
 
   # The one of highest priority (the lowest number) comes first, as in nixpkgs.
   buildEnv =

@@ -8,7 +8,7 @@
 let
   inherit (builders) decorate runCommand;
 
-  # $packages are Debian's; a tree below $prefix becomes the package itself. What is built here is links, so nothing is
+  # Of $packages, which are Debian's, every file; a tree below $prefix becomes the package itself. What is built here is links, so nothing is
   # copied, and a package that is not in the root is an error of the build, not of the evaluation.
   fromDebian =
     pname:
@@ -48,15 +48,7 @@ let
             fi
             printf '%s\0%s\0' "$file" "$out/$target"
           done
-        done >links
-        perl -0 -e '
-          use File::Basename; use File::Path "make_path";
-          open my $in, "<", "links" or die;
-          my @words = map { chomp; $_ } <$in>;
-          while (my ($file, $target) = splice @words, 0, 2) {
-            make_path(dirname $target);
-            symlink $file, $target unless -l $target;
-          }'
+        done | perl ${./link.pl} pairs
         # Those that are alternatives, which no package lists.
         for program in $programs; do
           [ -e "/usr/bin/$program" ] || die "$name has no /usr/bin/$program in this root"
@@ -77,6 +69,7 @@ let
       inherit pname;
       version = "0";
       isAbsent = true;
+      meta.platforms = [ ];
     };
 in
 {
@@ -105,16 +98,18 @@ in
     curl = { };
     dash = { attributes.shellPath = "/bin/dash"; };
     diffutils = { };
+    dosfstools = { };
     e2fsprogs = { };
     file = { };
     findutils = { };
-    fuse = { packages = [ "fuse3" ]; postBuild = "ln -s fusermount3 $out/bin/fusermount"; };
+    fuse = { packages = [ "fuse3" ]; };
     fuse3 = { };
     gawk = { programs = [ "awk" ]; };
     getconf = { packages = [ ]; programs = [ "getconf" ]; };
     getent = { packages = [ ]; programs = [ "getent" ]; };
     git = { };
-    glibc = { packages = [ "libc6" "libc-bin" ]; };
+    # Activation tells nscd of new users, if there is one.
+    glibc = { packages = [ "libc6" "libc-bin" ]; postBuild = "ln -s /usr/bin/true $out/bin/nscd"; };
     gnugrep = { packages = [ "grep" ]; };
     gnupatch = { packages = [ "patch" ]; };
     gnused = { packages = [ "sed" ]; };
@@ -140,8 +135,6 @@ in
       for module in /usr/lib/*/security/pam_*.so; do ln -sfn "$module" "$out/lib/security/"; done
     ''; };
     logrotate = { };
-    lsof = { };
-    man-db = { packages = [ ]; };
     mkpasswd = { packages = [ "whois" ]; };
     nano = { };
     ncurses = { packages = [ "ncurses-bin" "ncurses-base" ]; };
@@ -153,7 +146,6 @@ in
     rsync = { };
     shadow = { packages = [ "passwd" "login" ]; programs = [ "su" ]; attributes.shellPath = "/bin/sh"; };
     sqlite = { packages = [ "sqlite3" ]; };
-    strace = { };
     su = { packages = [ ]; programs = [ "su" ]; };
     time = { };
     tzdata = { };

@@ -82,19 +82,27 @@ let
     postBuild = ''
       mkdir -p $out/libexec $out/lib/systemd/system $out/lib/systemd/user
       ln -s /usr/lib/dbus-1.0/dbus-daemon-launch-helper $out/libexec/
-      printf '%s\n' [Unit] 'Description=D-Bus System Message Bus Socket' "" \
-        [Socket] ListenStream=/run/dbus/system_bus_socket >$out/lib/systemd/system/dbus.socket
-      printf '%s\n' [Unit] 'Description=D-Bus System Message Bus' Requires=dbus.socket "" [Service] Type=notify \
-        NotifyAccess=main \
-        'ExecStart=/usr/bin/dbus-daemon --config-file=/etc/dbus-1/system.conf --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only' \
-        'ExecReload=/usr/bin/dbus-send --print-reply --system --type=method_call --dest=org.freedesktop.DBus / org.freedesktop.DBus.ReloadConfig' \
-        OOMScoreAdjust=-900 >$out/lib/systemd/system/dbus.service
-      printf '%s\n' [Unit] 'Description=D-Bus User Message Bus Socket' "" \
-        [Socket] ListenStream=%t/bus >$out/lib/systemd/user/dbus.socket
-      printf '%s\n' [Unit] 'Description=D-Bus User Message Bus' Requires=dbus.socket "" [Service] Type=notify \
-        NotifyAccess=main \
-        'ExecStart=/usr/bin/dbus-daemon --config-file=/etc/dbus-1/session.conf --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only' \
-        >$out/lib/systemd/user/dbus.service
+      for bus in system session; do
+        folder=$out/lib/systemd/$bus address=/run/dbus/system_bus_socket name=System
+        if [ $bus = session ]; then folder=$out/lib/systemd/user address=%t/bus name=User; fi
+        cat >$folder/dbus.socket <<END
+      [Unit]
+      Description=D-Bus $name Message Bus Socket
+      [Socket]
+      ListenStream=$address
+      END
+        cat >$folder/dbus.service <<END
+      [Unit]
+      Description=D-Bus $name Message Bus
+      Requires=dbus.socket
+      [Service]
+      Type=notify
+      NotifyAccess=main
+      ExecStart=/usr/bin/dbus-daemon --config-file=/etc/dbus-1/$bus.conf --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only
+      ExecReload=/usr/bin/dbus-send --print-reply --$bus --type=method_call --dest=org.freedesktop.DBus / org.freedesktop.DBus.ReloadConfig
+      OOMScoreAdjust=-900
+      END
+      done
     '';
   };
 in
@@ -117,9 +125,15 @@ in
     packages = [ "systemd" "systemd-sysv" "udev" "libnss-systemd" ];
     # NixOS takes upstream's units one by one. The root keeps Debian's where systemd itself does not look for them.
     postBuild = ''
-      mkdir -p $out/example
+      mkdir -p $out/example/{sysctl.d,tmpfiles.d}
       ln -s /usr/share/debian/systemd $out/example/systemd
-      for folder in sysctl.d tmpfiles.d sysusers.d; do ln -s /usr/share/debian/$folder $out/example/; done
+      for folder in sysctl.d tmpfiles.d; do
+        for file in /usr/share/debian/$folder/*; do ln -s "$file" $out/example/$folder/; done
+      done
+      # Upstream has these; Debian leaves them out, or has them in packages of their own.
+      for file in sysctl.d/{50-coredump,50-default}.conf tmpfiles.d/{portables,systemd-nspawn}.conf; do
+        [ -e "$out/example/$file" ] || touch "$out/example/$file"
+      done
     '';
     attributes =
       {
@@ -137,13 +151,19 @@ in
       // {
         withLogind = true;
         withKmod = true;
-        withUtmp = true;
+        # Debian 13 has it in a package of its own.
+        withUtmp = release == "bookworm";
       };
   };
 
   nix = fromDebian "nix" {
     version = versions.nix;
     packages = [ "nix-bin" ];
+    postBuild = ''
+      mkdir -p $out/lib/systemd/system $out/lib/tmpfiles.d
+      ln -s /usr/share/debian/systemd/system/nix-daemon.* $out/lib/systemd/system/
+      echo "d /nix/var/nix/daemon-socket 0755 root root - -" >$out/lib/tmpfiles.d/nix-daemon.conf
+    '';
   };
 
   nginxStable = fromDebian "nginx" {

@@ -15,7 +15,7 @@ use osmoda_runtime::WorkQueue;
 use osmoda_safeswitch::{Machine, SwitchRequest, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
-    object::{Object, ObjectRef, SourcePosition},
+    object::{Kind, Object, ObjectRef, SourcePosition},
     operation::Nothing,
     ops::{
         agentd::{
@@ -45,6 +45,8 @@ use crate::{
 
 /// Time that a garbage collection may take.
 const COLLECT: Duration = Duration::from_secs(1800);
+/// Time that NixOS options may be checked while somebody waits for the answer.
+const CHECKS: Duration = Duration::from_secs(120);
 /// Time that taking in and building may take on a large machine.
 const BUILD: Duration = Duration::from_secs(180);
 
@@ -149,6 +151,7 @@ async fn delete_object(api: Api, call: Call, request: ObjectId) -> Result<Accept
 }
 
 async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnswer, Problem> {
+    check_options(&api, call.peer, &request.documents, false).await?;
     let mut controller = api.controller.lock().await;
     controller.admit(None, false).await.map_err(|e| e.problem())?;
     let (plan, held) = if request.documents.is_empty() {
@@ -230,8 +233,32 @@ fn trial(controller: &Controller, documents: &[DocumentFile], peer: Peer, machin
     }
 }
 
+/// What NixOS has against options of documents is told with the answer, and not after it. An apply has them checked anew,
+/// for the system may be another one by now.
+async fn check_options(api: &Api, peer: Peer, documents: &[DocumentFile], anew: bool) -> Result<(), Problem> {
+    let checks = {
+        let mut controller = api.controller.lock().await;
+        let Some(checks) = controller.judge.options.clone() else { return Ok(()) };
+        if anew {
+            let problems =
+                controller.world.problems().iter().filter(|(reference, _)| reference.kind == Kind::NixosConfig);
+            checks.forget_refused(
+                problems.flat_map(|(_, problems)| problems).filter_map(|p| Some(p.source.as_ref()?.file.clone())),
+            );
+        }
+        controller.admit(None, false).await.map_err(|e| e.problem())?;
+        for file in documents {
+            let _asks = controller.judge.text(Path::new(&file.file), peer.author(), file.text.as_bytes());
+        }
+        checks
+    };
+    checks.settled(CHECKS).await;
+    Ok(())
+}
+
 async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswer, Problem> {
     check_overrides(call.peer, &request)?;
+    check_options(&api, call.peer, &request.documents, true).await?;
     let mut controller = api.controller.lock().await;
     let failed = |e: StepError| e.problem();
     controller.admit(None, request.accept_mass_delete).await.map_err(failed)?;
@@ -344,13 +371,13 @@ async fn list_generations(api: Api, _: Call, Nothing {}: Nothing) -> Result<Gene
     let failed = |e: std::io::Error| StepError::from(e).problem();
     let all = api.machine.profile.list().map_err(failed)?;
     let current = api.machine.profile.current().map_err(failed)?.map(|c| c.number);
-    let active = api.machine.active().map_err(failed)?;
     let view = |c: osmoda_generation::Committed| GenerationView {
         number: c.number,
         created: Timestamp::try_from(c.created).unwrap_or_default(),
         boot_default: Some(c.number) == current,
-        active: Some(&c.path) == active.as_ref(),
+        active: api.machine.is_running(&c).unwrap_or_default(),
         objects: osmoda_generation::manifest::Manifest::read(c.path.as_path()).map_or(0, |m| m.objects.len()),
+        system: c.system.map(String::from),
         path: c.path.into(),
     };
     Ok(GenerationList { generations: all.into_iter().map(view).collect() })
@@ -360,9 +387,8 @@ async fn rollback(api: Api, call: Call, request: RollbackRequest) -> Result<Swit
     let mut controller = api.controller.lock().await;
     let failed = |e: std::io::Error| StepError::from(e).problem();
     let all = api.machine.profile.list().map_err(failed)?;
-    let active = api.machine.active().map_err(failed)?;
-    let target: Option<StorePath> = match request.generation {
-        Some(number) => all.iter().find(|c| c.number == number).map(|c| c.path.clone()),
+    let target = match request.generation {
+        Some(number) => all.into_iter().find(|c| c.number == number),
         None => api.machine.before_active().map_err(failed)?,
     };
     let Some(target) = target else {
@@ -372,7 +398,7 @@ async fn rollback(api: Api, call: Call, request: RollbackRequest) -> Result<Swit
         };
         return Err(Problem::new(404, "no-such-generation", detail).hint("`osmoda generations` lists them"));
     };
-    if Some(&target) == active.as_ref() {
+    if api.machine.is_running(&target).map_err(failed)? {
         return Err(Problem::new(409, "already-active", "that generation is active already"));
     }
     let settings = controller.config.safe_switch.clone();
@@ -381,7 +407,8 @@ async fn rollback(api: Api, call: Call, request: RollbackRequest) -> Result<Swit
         actor: call.peer.actor(),
         reason: "osmoda rollback".to_owned(),
         plan: None,
-        target,
+        target: target.path,
+        system: target.system,
         ttl: settings.ttl,
         interval: settings.interval,
         activation_timeout: settings.activation_timeout,
@@ -406,7 +433,7 @@ async fn collect_garbage(api: Api, call: Call, request: GcRequest) -> Result<GcA
     let mut needed: BTreeSet<StorePath> = api.machine.active().map_err(failed)?.into_iter().collect();
     needed.extend(api.machine.roots.list().map_err(failed)?.into_iter().map(|(_, path)| path));
     // The way back always stays open.
-    needed.extend(api.machine.before_active().map_err(failed)?);
+    needed.extend(api.machine.before_active().map_err(failed)?.map(|c| c.path));
     let recorded = |e: osmoda_ledger::LedgerError| StepError::from(e).problem();
     let intent = Event::new("gc.starting", call.peer.actor(), json!({ "keep": request.keep }));
     ledger.append(intent).await.map_err(recorded)?;

@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use osmoda_generation::{
-    assemble::{Generation, Rendered, assemble},
-    plan::{Base, PlanError},
-};
+use osmoda_generation::plan::{Base, PlanError};
 use osmoda_ledger::{Event, Ledger};
-use osmoda_safeswitch::{Machine, SwitchRequest, resume, start};
+use osmoda_safeswitch::{Machine, resume, start};
 use osmoda_schemas::{
     condition::{ConditionStatus, ConditionType},
-    config::Config,
+    config::{Config, Reconcile},
     object::ObjectRef,
     plan::Plan,
     problem::Problem,
@@ -22,6 +19,7 @@ use serde_json::json;
 
 use crate::{
     ingest::Judge,
+    options::{CHECKING, OptionChecks},
     planning::{changed, is_changed, plan_of_changed, read_base},
     sources::Sources,
     status::StatusBook,
@@ -119,6 +117,9 @@ impl Controller {
         for root in roots.iter().filter(|root| root.starts_with(&machine.state) && !existed.contains(root)) {
             std::fs::create_dir_all(root)?;
         }
+        if let Some(checks) = &judge.options {
+            checks.admitted(world.admitted().values().map(|admitted| admitted.hash));
+        }
         let sources = Sources::new(roots, existed);
         let book = StatusBook::open(machine.state.join("status"));
         let base = read_base(&machine)?;
@@ -172,8 +173,10 @@ impl Controller {
         let began = std::time::Instant::now();
         let first = self.fresh;
         let everything = paths.is_none() || self.fresh;
+        let again = self.judge.options.as_ref().map(OptionChecks::take_again).unwrap_or_default();
+        again.iter().for_each(|path| self.sources.forget(path));
         let mut scan = match paths {
-            Some(paths) if !self.fresh => self.sources.scan_paths(paths),
+            Some(paths) if !self.fresh => self.sources.scan_paths(&(paths | &again)),
             _ => self.sources.scan_all(),
         };
         let problems = std::mem::take(&mut scan.problems);
@@ -239,6 +242,10 @@ impl Controller {
         }
         for reference in &update.judged {
             let Some(problem) = self.world.problems_about(reference).next() else { continue };
+            // That is no judgement yet.
+            if problem.code == CHECKING {
+                continue;
+            }
             let author = self.world.author_of(problem).map(|author| author.to_string());
             let payload = json!({ "object": reference, "code": problem.code, "detail": problem.detail,
                 "field": problem.field, "source": problem.source, "author": author });
@@ -296,8 +303,10 @@ impl Controller {
             self.settle_statuses();
             return Ok((plan, Step::Settled));
         }
-        if apply.is_none() && self.config.reconcile == osmoda_schemas::config::Reconcile::Manual {
-            self.holding = Some(("manual", "changes wait for `osmoda apply`".to_owned()));
+        if apply.is_none()
+            && let Some(why) = self.waits_for_apply()?
+        {
+            self.holding = Some(why);
             return Ok((plan, Step::Settled));
         }
         let generation = self.build()?;
@@ -306,10 +315,13 @@ impl Controller {
         if apply.is_some_and(|a| a.clear_quarantine) {
             quarantine.remove(path.as_str())?;
         }
-        if let Some(entry) = quarantine.get(path.as_str())? {
-            let message = format!("this state was rolled back ({})", entry.reason);
-            self.holding = Some(("quarantined", message));
-            self.mark_changed(&plan, "RolledBack", &entry.reason);
+        if let Some(entry) = quarantine.get(path.as_str())?.filter(|entry| !entry.is_over(osmoda_schemas::now())) {
+            let (state, reason) = match entry.again {
+                Some(again) => (format!("could not be built, and is tried again after {}", again.at), "BuildFailed"),
+                None => ("was rolled back".to_owned(), "RolledBack"),
+            };
+            self.holding = Some(("quarantined", format!("this state {state} ({})", entry.reason)));
+            self.mark_changed(&plan, reason, &entry.reason);
             return Ok((plan, Step::Settled));
         }
         // The root comes first: a garbage collection at any instant finds it.
@@ -321,44 +333,14 @@ impl Controller {
         Ok((plan, Step::Switching(id)))
     }
 
-    fn build(&self) -> Result<Generation, StepError> {
-        let mut rendered = Vec::with_capacity(self.world.admitted().len());
-        for (reference, admitted) in self.world.admitted() {
-            rendered.push(Rendered {
-                reference,
-                canonical: &admitted.canonical,
-                hash: admitted.hash,
-                author: admitted.author,
-                fragment: self.judge.renderers.render_canonical(reference, &admitted.canonical)?,
-            });
+    /// Why nothing is changed unless somebody says so.
+    fn waits_for_apply(&self) -> Result<Option<(&'static str, String)>, StepError> {
+        if self.config.reconcile == Reconcile::Manual {
+            return Ok(Some(("manual", "changes wait for `osmoda apply`".to_owned())));
         }
-        Ok(assemble(rendered)?)
-    }
-
-    fn request(&self, plan: &Plan, generation: &Generation, apply: Option<&ApplyOptions>) -> SwitchRequest {
-        let settings = &self.config.safe_switch;
-        let default = settings.ttl;
-        let longest = generation
-            .manifest
-            .changed_since(&self.base.manifest)
-            .filter(|(_, entry)| !entry.gates.is_empty())
-            .map(|(_, entry)| entry.probation.unwrap_or(default))
-            .max();
-        // A change that touches no unit has nothing to prove.
-        let own = if plan.body.units.is_empty() { Duration::default() } else { longest.unwrap_or(default) };
-        let changes = &plan.body.objects;
-        let names: Vec<String> = changes.iter().take(3).map(|c| c.object.to_string()).collect();
-        let more = if changes.len() > 3 { format!(" and {} more", changes.len() - 3) } else { String::new() };
-        SwitchRequest {
-            purpose: SwitchPurpose::Apply,
-            actor: apply.map_or_else(|| "agentd".to_owned(), |a| a.actor.clone()),
-            reason: format!("{}{more}", names.join(", ")),
-            plan: Some(plan.id),
-            target: generation.path().clone(),
-            ttl: apply.and_then(|a| a.ttl).unwrap_or(own),
-            interval: settings.interval,
-            activation_timeout: settings.activation_timeout,
-        }
+        // A commit would make it what boots.
+        let message = "another NixOS system runs than the one that boots: changes wait for `osmoda apply`";
+        Ok(self.machine.runs_on_trial()?.then(|| ("on-trial", message.to_owned())))
     }
 
     /// The switch that is not over yet.
@@ -384,9 +366,7 @@ impl Controller {
             Ok(record) => Some(record),
             // Whatever became of it, the others go on.
             Err(error) => {
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    tracing::error!("{error}");
-                }
+                tracing::error!("the record of switch {id}: {error}");
                 None
             }
         };
@@ -396,7 +376,9 @@ impl Controller {
             |record: &&SwitchRecord| record.state != SwitchState::Committed && record.purpose == SwitchPurpose::Apply;
         if let Some(record) = record.as_ref().filter(undone) {
             let plan = self.plan()?;
-            self.mark_changed(&plan, "RolledBack", record.failure.as_deref().unwrap_or_default());
+            let is_built = record.nixos.as_ref().is_none_or(|systems| systems.target.is_some());
+            let reason = if is_built { "RolledBack" } else { "BuildFailed" };
+            self.mark_changed(&plan, reason, record.failure.as_deref().unwrap_or_default());
         }
         self.machine.roots.unpin(NEXT)?;
         self.settle_statuses();
@@ -458,8 +440,13 @@ impl Controller {
         let now = osmoda_schemas::now();
         for change in &plan.body.objects {
             self.book.edit(&change.object, |status| {
+                let mut code = "rolled-back";
+                if reason == "BuildFailed" {
+                    code = "build-failed";
+                    status.set(ConditionType::Built, ConditionStatus::False, reason, message, now);
+                }
                 status.set(ConditionType::Active, ConditionStatus::False, reason, message, now);
-                status.last_error = Some(Box::new(Problem::new(409, "rolled-back", message)));
+                status.last_error = Some(Box::new(Problem::new(409, code, message)));
             });
         }
         if let Err(error) = self.book.write_files() {

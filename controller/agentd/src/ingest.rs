@@ -5,16 +5,20 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use osmoda_generation::{fragment::RenderError, plan::Renderers, store_path::references};
+use osmoda_generation::{fragment::RenderError, nixos::OptionsOf, plan::Renderers, store_path::references};
+use osmoda_nixos::options_of;
 use osmoda_schemas::{
     authors::{AuthorRule, authorize},
     document::{self, Document},
-    object::{Author, Object, Spec},
+    kinds::NixosConfig,
+    nixos::{OptionPath, package_attribute},
+    object::{Author, ContentHash, Object, Spec},
     problem::Problem,
     rules::{Backend, Facts, Violation, check_object, facts},
 };
 
 use crate::{
+    options::OptionChecks,
     sources::{Content, Found, Scan},
     world::{Definition, FileEntry, Refused},
 };
@@ -28,6 +32,10 @@ pub struct Judge {
     pub authors: Vec<AuthorRule>,
     /// What objects are rendered by.
     pub renderers: Renderers,
+    /// NixOS options that documents may set at all; none: every one.
+    pub allowed_options: Option<Vec<String>>,
+    /// What checks the values of NixOS options; only with the backend `nixos`.
+    pub options: Option<OptionChecks>,
 }
 
 impl Judge {
@@ -96,6 +104,16 @@ impl Judge {
         {
             broken.push(render_violation(&error));
         }
+        let hash = ContentHash::of(&canonical);
+        if let Spec::NixosConfig(config) = &object.spec {
+            broken.extend(self.forbidden(config));
+        }
+        if broken.is_empty()
+            && let Some(checks) = &self.options
+            && let Some(options) = asks_of_nixos(object)
+        {
+            broken.extend(checks.verdict(hash, &options, &document.position.file));
+        }
         if !broken.is_empty() {
             let at = |violation: Violation| {
                 let field = violation.field.clone();
@@ -105,12 +123,29 @@ impl Judge {
         }
         Ok(Definition {
             reference: object.reference(),
-            hash: osmoda_schemas::object::ContentHash::of(&canonical),
+            hash,
             canonical: canonical.into(),
             facts: shared(facts(object)),
             line: document.position.line,
             column: document.position.column,
         })
+    }
+}
+
+impl Judge {
+    /// Options that the operator does not leave to documents, whoever writes them.
+    fn forbidden(&self, config: &NixosConfig) -> Vec<Violation> {
+        let Some(allowed) = &self.allowed_options else { return Vec::new() };
+        let may = |option: &&String| OptionPath::parse(option).is_none_or(|path| path.is_allowed(allowed));
+        let violation = |option: &String| {
+            Violation::new(
+                "option-not-allowed",
+                format!("spec.options[\"{option}\"]"),
+                format!("documents may not set `{option}`"),
+                "an operator can allow it under `nixos.allowedOptions` in /etc/osmoda/agentd.yaml",
+            )
+        };
+        config.options.keys().filter(|option| !may(option)).map(violation).collect()
     }
 }
 
@@ -138,18 +173,34 @@ fn nothing() -> document::Refusal {
 /// that is in it.
 fn missing_path(object: &Object, canonical: &str) -> Option<Violation> {
     let missing = references(canonical.as_bytes()).into_iter().find(|path| !path.as_path().exists())?;
-    let package = match &object.spec {
-        Spec::App(app) => app.package.as_deref(),
-        Spec::McpServer(server) => server.package.as_deref(),
-        _ => None,
-    };
-    let in_package = package.is_some_and(|package| package.starts_with(missing.as_str()));
+    let in_package = package_of(object).is_some_and(|package| package.starts_with(missing.as_str()));
     Some(Violation::new(
         "path-not-in-store",
         if in_package { "spec.package" } else { "spec" },
         format!("{missing} is not in the Nix store of this machine"),
         "build or copy it first, such as with `nix copy`; then save the document again",
     ))
+}
+
+/// The program of an object that runs one, as a store path or an attribute.
+fn package_of(object: &Object) -> Option<&str> {
+    match &object.spec {
+        Spec::App(app) => app.package.as_deref(),
+        Spec::McpServer(server) => server.package.as_deref(),
+        _ => None,
+    }
+}
+
+/// What of an object only NixOS can judge.
+fn asks_of_nixos(object: &Object) -> Option<OptionsOf> {
+    let name = object.metadata.name.as_str();
+    match &object.spec {
+        Spec::NixosConfig(config) => options_of(name, config).ok(),
+        _ => {
+            let attribute = package_attribute(package_of(object)?)?.to_owned();
+            Some(OptionsOf { name: name.to_owned(), options: Vec::new(), packages: vec![attribute] })
+        }
+    }
 }
 
 fn render_violation(error: &RenderError) -> Violation {

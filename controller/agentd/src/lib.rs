@@ -1,11 +1,13 @@
 //! agentd as a library: its loop, for the daemon and for what simulates it (`tests/simulation`).
 
 pub mod api;
+mod building;
 pub mod controller;
 mod events;
 pub mod follow;
 mod heal;
 pub mod ingest;
+pub mod options;
 mod planning;
 pub mod reconcile;
 mod sources;
@@ -21,16 +23,18 @@ use std::sync::Arc;
 use osmoda_apps::Apps;
 use osmoda_generation::plan::Renderers;
 use osmoda_mcp::McpServers;
+use osmoda_nixos::NixosConfigs;
 use osmoda_routines::Routines;
 use osmoda_wallets::WalletPolicies;
 use osmoda_watch::Watchers;
 
-/// What objects of each kind become in the backend `profile`.
+/// What objects of each kind become.
 #[must_use]
 pub fn renderers() -> Renderers {
     Renderers::new(vec![
         Arc::new(Apps),
         Arc::new(McpServers),
+        Arc::new(NixosConfigs),
         Arc::new(Routines),
         Arc::new(WalletPolicies),
         Arc::new(Watchers),

@@ -8,9 +8,11 @@ use osmoda_agentd::{
     controller::Controller,
     follow::{self, DocumentFolders},
     ingest::Judge,
+    options::OptionChecks,
     reconcile::{self, Loop},
     renderers, witness,
 };
+use osmoda_generation::nixos::Nixos;
 use osmoda_ipc::{Metrics, Peers};
 use osmoda_ledger::{Follower, Ledger};
 use osmoda_runtime::WorkQueue;
@@ -65,13 +67,21 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         run: arguments.socket.parent().map(PathBuf::from).unwrap_or_default(),
         state: arguments.state_dir,
         ..Machine::default()
-    };
+    }
+    .with_backend(&config);
     std::fs::create_dir_all(machine.journal().folder())?;
     let ledger = Ledger::open(&machine.ledger_folder())?;
     let manager = Manager::connect().await?;
     let peers = Peers::root_only();
     peers.set_authors(osmoda_ipc::authors_of(&config));
-    let judge = Judge { backend: config.backend, authors: config.authors.clone(), renderers: renderers() };
+    let options = config.nixos.as_ref().map(|_| OptionChecks::default());
+    let judge = Judge {
+        backend: config.backend,
+        authors: config.authors.clone(),
+        renderers: renderers(),
+        allowed_options: config.nixos.as_ref().and_then(|system| system.allowed_options.clone()),
+        options: options.clone(),
+    };
     let (debounce, resync) = (config.debounce.as_std(), config.resync.as_std());
     let for_witness = ledger.clone();
     let controller = Controller::new(machine.clone(), manager.clone(), ledger, config, judge)?;
@@ -99,6 +109,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         metrics: metrics.clone(),
     };
     let turning = tokio::spawn(loop_.run());
+    if let (Some(checks), Some(system)) = (options, &machine.nixos) {
+        tokio::spawn(checks.run(Nixos::new(machine.programs.join("nix"), system.clone()), queue.clone()));
+    }
     let state = api::Api { controller, queue, machine, head: follower.head() };
     serve_while(turning, osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket)).await
 }

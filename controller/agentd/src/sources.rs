@@ -153,6 +153,11 @@ impl Sources {
         &self.roots
     }
 
+    /// What a file says is looked at again, although it has not changed.
+    pub fn forget(&mut self, path: &Path) {
+        self.seen.remove(path);
+    }
+
     /// Looks at everything.
     pub fn scan_all(&mut self) -> Scan {
         self.scan_roots(Scan::default())

@@ -16,6 +16,7 @@ use osmoda_schemas::{
     problem::Problem,
 };
 
+use crate::options::CHECKING;
 use crate::world::World;
 
 /// What is said of every object that is wished, or that a document tried to define.
@@ -78,6 +79,9 @@ impl StatusBook {
         }
         let held = world.held().contains(reference);
         match problems {
+            [first, ..] if first.code == CHECKING => {
+                entry.set(ConditionType::Accepted, ConditionStatus::Unknown, "CheckingOptions", &first.detail, now);
+            }
             [first, ..] => {
                 let reason = camel_case(&first.code);
                 entry.set(ConditionType::Accepted, ConditionStatus::False, &reason, first.to_string(), now);

@@ -20,7 +20,7 @@ fn documents_are_judged_for_the_backend_of_a_configuration() {
     let authors = "authors: [{user: nobody-here, kinds: [App]}]\n";
     let (code, words) = validate(&format!("backend: profile\n{authors}"));
     assert!(code == Some(2) && words.contains("needs-nixos-backend"), "{words}");
-    let (code, words) = validate(&format!("backend: nixos\n{authors}"));
+    let (code, words) = validate(&format!("backend: nixos\nnixos: {{flake: /etc/nixos#web}}\n{authors}"));
     assert_eq!(code, Some(0), "{words}");
     let (code, words) = validate("backend: debian\n");
     assert!(code == Some(2) && words.contains("agentd.yaml:1:10"), "{words}");

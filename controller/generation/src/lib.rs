@@ -11,6 +11,7 @@ pub mod durable;
 pub mod fragment;
 pub mod manifest;
 mod nar;
+pub mod nixos;
 pub mod packages;
 pub mod plan;
 mod profile;
@@ -21,7 +22,7 @@ pub mod tree;
 pub mod unit;
 mod units;
 
-pub use profile::{Committed, Profile, read_store_link};
+pub use profile::{Committed, Profile, generation_of, read_store_link};
 pub use roots::Roots;
 pub use store::{NixStore, StoreError, StoreModel};
 pub use units::Units;

@@ -19,18 +19,33 @@ pub struct Committed {
     pub number: u64,
     /// Its store path.
     pub path: StorePath,
+    /// The NixOS system that it is a part of; none with the backend `profile`.
+    pub system: Option<StorePath>,
     /// When it was committed first.
     pub created: SystemTime,
 }
 
-/// The profile of this machine: `osmoda` and `osmoda-N-link` in a folder of profiles.
+impl Committed {
+    /// What the profile's link leads to.
+    #[must_use]
+    pub fn boots(&self) -> &StorePath {
+        self.system.as_ref().unwrap_or(&self.path)
+    }
+}
+
+/// A profile of this machine: `NAME` and `NAME-N-link` in a folder of profiles.
 #[derive(Clone, Debug)]
 pub struct Profile {
     folder: PathBuf,
+    name: &'static str,
 }
 
-/// The name of the profile.
-const NAME: &str = "osmoda";
+/// osModa's own profile: its links lead to generations.
+const OWN: &str = "osmoda";
+/// NixOS's profile: its links lead to systems, and those of osModa's making have a link to their generation.
+const SYSTEM: &str = "system";
+/// A link of a profile: its number, where it leads, and when it was made.
+type Link = (u64, StorePath, SystemTime);
 
 impl Default for Profile {
     fn default() -> Self {
@@ -39,37 +54,30 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// The profile in that folder.
+    /// osModa's own profile in that folder.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), name: OWN }
+    }
+
+    /// The profile of this machine's NixOS systems.
+    #[must_use]
+    pub fn of_systems() -> Self {
+        Self { name: SYSTEM, ..Self::default() }
     }
 
     /// The link that is the boot default.
     #[must_use]
     pub fn link(&self) -> PathBuf {
-        self.folder.join(NAME)
+        self.folder.join(self.name)
     }
 
-    /// All committed generations, oldest first.
+    /// All committed generations, oldest first. Systems that are not of osModa's making are not among them.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn list(&self) -> io::Result<Vec<Committed>> {
-        let mut found = Vec::new();
-        let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-            other => other?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let Some(number) = entry.file_name().to_str().and_then(number_of) else { continue };
-            let Some(path) = read_store_link(&entry.path())? else { continue };
-            let created = entry.path().symlink_metadata()?.modified()?;
-            found.push(Committed { number, path, created });
-        }
-        found.sort_by_key(|c| c.number);
-        Ok(found)
+        Ok(self.links()?.into_iter().filter_map(|link| self.committed(link)).collect())
     }
 
     /// The generation that the machine boots into; none before the first commit.
@@ -77,46 +85,84 @@ impl Profile {
     /// # Errors
     /// When the links cannot be read.
     pub fn current(&self) -> io::Result<Option<Committed>> {
+        Ok(self.default_link()?.and_then(|link| self.committed(link)))
+    }
+
+    /// What the machine boots into: a generation, or a NixOS system, whoever made it.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn boots(&self) -> io::Result<Option<StorePath>> {
+        Ok(self.default_link()?.map(|(_, path, _)| path))
+    }
+
+    fn links(&self) -> io::Result<Vec<Link>> {
+        let mut found = Vec::new();
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let Some(number) = entry.file_name().to_str().and_then(|name| self.number_of(name)) else { continue };
+            let Some(path) = read_store_link(&entry.path())? else { continue };
+            found.push((number, path, entry.path().symlink_metadata()?.modified()?));
+        }
+        found.sort_by_key(|(number, ..)| *number);
+        Ok(found)
+    }
+
+    fn default_link(&self) -> io::Result<Option<Link>> {
         let link = match fs::read_link(self.link()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        let Some(number) = link.to_str().and_then(number_of) else { return Ok(None) };
+        let Some(number) = link.to_str().and_then(|name| self.number_of(name)) else { return Ok(None) };
         let file = self.numbered(number);
         let Some(path) = read_store_link(&file)? else { return Ok(None) };
-        Ok(Some(Committed { number, path, created: file.symlink_metadata()?.modified()? }))
+        Ok(Some((number, path, file.symlink_metadata()?.modified()?)))
     }
 
-    /// Makes a generation the boot default, under the next number; the one that is the boot default keeps its number.
-    /// Durable when it returns; a crash before leaves the former default.
+    /// The generation that a link leads to, or that is a part of the system that it leads to.
+    fn committed(&self, (number, path, created): Link) -> Option<Committed> {
+        if self.name == OWN {
+            return Some(Committed { number, path, system: None, created });
+        }
+        let generation = generation_of(&path)?;
+        Some(Committed { number, path: generation, system: Some(path), created })
+    }
+
+    /// Makes a generation (or a system) the boot default, under the next number; the one that is the boot default keeps its
+    /// number. Durable when it returns; a crash before leaves the former default.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn commit(&self, path: &StorePath) -> io::Result<u64> {
         let _lock = self.lock()?;
-        if let Some(current) = self.current()?.filter(|current| current.path == *path) {
-            return Ok(current.number);
+        if let Some((number, ..)) = self.default_link()?.filter(|(_, current, _)| current == path) {
+            return Ok(number);
         }
-        let next = self.list()?.last().map_or(0, |c| c.number) + 1;
+        let next = self.links()?.last().map_or(0, |(number, ..)| *number) + 1;
         durable::set_link(&self.numbered(next), path.as_path())?;
         self.set_default(next)?;
         Ok(next)
     }
 
-    /// Makes a generation that was committed before the boot default again, under its latest number.
+    /// Makes a generation (or a system) that was committed before the boot default again, under its latest number.
     ///
     /// # Errors
     /// When it was never committed, or the folder cannot be written.
     pub fn go_back(&self, path: &StorePath) -> io::Result<u64> {
         let _lock = self.lock()?;
-        let known = self.list()?.into_iter().rfind(|c| c.path == *path);
-        let known = known.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{path} is no generation")))?;
-        self.set_default(known.number)?;
-        Ok(known.number)
+        let known = self.links()?.into_iter().rfind(|(_, known, _)| known == path);
+        let (number, ..) =
+            known.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{path} is no generation")))?;
+        self.set_default(number)?;
+        Ok(number)
     }
 
     fn set_default(&self, number: u64) -> io::Result<()> {
-        durable::set_link(&self.link(), Path::new(&format!("{NAME}-{number}-link")))
+        durable::set_link(&self.link(), Path::new(&self.link_name(number)))
     }
 
     /// Forgets generations, oldest first, until `keep` are left. The boot default and those whose paths are `needed`
@@ -127,7 +173,7 @@ impl Profile {
     pub fn prune(&self, keep: usize, needed: &BTreeSet<StorePath>) -> io::Result<Vec<u64>> {
         let _lock = self.lock()?;
         let all = self.list()?;
-        let current = self.current()?.map(|c| c.number);
+        let current = self.default_link()?.map(|(number, ..)| number);
         let mut forgotten = Vec::new();
         for old in &all[..all.len().saturating_sub(keep)] {
             if Some(old.number) != current && !needed.contains(&old.path) {
@@ -139,23 +185,36 @@ impl Profile {
     }
 
     fn numbered(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{NAME}-{number}-link"))
+        self.folder.join(self.link_name(number))
     }
 
+    fn link_name(&self, number: u64) -> String {
+        format!("{}-{number}-link", self.name)
+    }
+
+    fn number_of(&self, link: &str) -> Option<u64> {
+        link.strip_prefix(self.name)?.strip_prefix('-')?.strip_suffix("-link")?.parse().ok()
+    }
+
+    /// The lock that Nix takes, too (`nix-env --profile`).
     fn lock(&self) -> io::Result<File> {
         fs::create_dir_all(&self.folder)?;
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.folder.join(format!("{NAME}.lock")))?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-        Ok(file)
+        let path = self.folder.join(format!("{}.lock", self.name));
+        loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+            rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+            // Nix writes into a lock that it has deleted: whoever waited for that one takes the next.
+            if file.metadata()?.len() == 0 {
+                return Ok(file);
+            }
+        }
     }
 }
 
-fn number_of(link: &str) -> Option<u64> {
-    link.strip_prefix(NAME)?.strip_prefix('-')?.strip_suffix("-link")?.parse().ok()
+/// The generation that is a part of a NixOS system; none in one that is not of osModa's making.
+#[must_use]
+pub fn generation_of(system: &StorePath) -> Option<StorePath> {
+    read_store_link(&system.as_path().join("osmoda")).ok().flatten()
 }
 
 /// The store path that a link points to; none when it points elsewhere or is gone.

@@ -35,6 +35,15 @@ impl Roots {
         durable::set_link(&self.folder.join(name), path.as_path())
     }
 
+    /// The link of that name, for whoever makes it itself; its folder is there.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn link(&self, name: &str) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.folder)?;
+        Ok(self.folder.join(name))
+    }
+
     /// Lets go of what is kept alive under that name.
     ///
     /// # Errors

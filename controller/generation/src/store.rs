@@ -16,6 +16,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::{
     assemble::Generation,
     nar,
+    nixos::search_path,
     store_path::{STORE_DIR, StoreObject, StorePath},
 };
 
@@ -183,6 +184,7 @@ impl NixStore {
         };
         let mut child = Command::new(program)
             .args(arguments)
+            .env("PATH", search_path())
             .current_dir(Path::new("/"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -20,7 +20,7 @@ pub use peer::{Peer, Peers};
 pub use request::{RequestReader, parse_query};
 pub use server::{ServeError, init_logging, serve};
 pub use service::{Call, EventStream, Service, StreamItem};
-pub use settings::{author_uids, authors_of, read_config};
+pub use settings::{authors_of, config_or_default, read_config};
 
 /// Largest body of a request, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;

@@ -63,18 +63,16 @@ pub fn authors_of(config: &Config) -> Vec<u32> {
     config.authors.iter().filter_map(uid).collect()
 }
 
-/// The uids that a configuration file lists as authors; none when it cannot be used, which agentd tells at length.
+/// The configuration for everybody but agentd, which refuses to run with one that cannot be used: they take the default
+/// one instead.
 #[must_use]
-pub fn author_uids(file: &Path) -> Vec<u32> {
-    match read_config(file) {
-        Ok(config) => authors_of(&config),
-        Err(problems) => {
-            for problem in problems {
-                tracing::error!("{problem}");
-            }
-            Vec::new()
+pub fn config_or_default(file: &Path) -> Config {
+    read_config(file).unwrap_or_else(|problems| {
+        for problem in problems {
+            tracing::error!("{problem}");
         }
-    }
+        Config::default()
+    })
 }
 
 #[cfg(test)]

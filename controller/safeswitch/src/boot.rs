@@ -1,9 +1,9 @@
 //! After a boot: what a reboot or a power cut cut off is closed, and the committed generation is the active one.
 
-use osmoda_schemas::switch::SwitchState;
+use osmoda_schemas::switch::{SwitchRecord, SwitchState};
 
 use crate::{
-    Machine, SwitchError,
+    Machine, SwitchError, backend,
     conclude::{told, write_down},
 };
 
@@ -16,7 +16,9 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
     let journal = machine.journal();
     let _lock = journal.lock().map_err(SwitchError::io("the lock of switches"))?;
     let committed = machine.profile.current().map_err(SwitchError::io("the profile"))?;
-    if machine.active().map_err(SwitchError::io("the active generation"))?.is_none()
+    // On NixOS the activation of the system that was booted has done that.
+    if machine.nixos.is_none()
+        && machine.active().map_err(SwitchError::io("the active generation"))?.is_none()
         && let Some(committed) = &committed
     {
         machine.set_active(Some(&committed.path)).map_err(SwitchError::io("the link to the active generation"))?;
@@ -25,13 +27,13 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
     let open = journal.in_flight().map_err(SwitchError::io("the records of switches"))?;
     let mut ledger = None;
     for mut record in open.into_iter().filter(|record| record.boot != this_boot) {
-        let is_committed = committed.as_ref().is_some_and(|c| c.path.as_str() == record.target)
-            && record.state == SwitchState::Probation;
+        let is_committed = record.state == SwitchState::Probation && is_committed(machine, &record)?;
         record.probation_until = None;
         if let Some(state) = told(machine, &mut record) {
             record.enter(state);
         } else if is_committed {
-            record.number = committed.as_ref().map(|c| c.number);
+            let committed = machine.profile_of(&record).current().map_err(SwitchError::io("the profile"))?;
+            record.number = committed.map(|c| c.number);
             record.enter(SwitchState::Committed);
         } else {
             record.failure = Some(format!("the machine went down during the switch ({})", record.state));
@@ -51,4 +53,20 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
         tracing::warn!("a root could not be removed, the next switch tries again: {error}");
     }
     Ok(())
+}
+
+/// True when a switch that was cut off on probation had been committed. On NixOS the profile moves before the boot loader:
+/// where the machine went down between the two, it has booted the old system, and the profile follows it.
+fn is_committed(machine: &Machine, record: &SwitchRecord) -> Result<bool, SwitchError> {
+    if !backend::is_boot_default(machine, record).map_err(SwitchError::io("the profile"))? {
+        return Ok(false);
+    }
+    let Some(systems) = &record.nixos else { return Ok(true) };
+    let booted = machine.booted_system();
+    if booted.as_ref().map(|path| path.as_str()) == systems.target.as_deref() {
+        return Ok(true);
+    }
+    let base = systems.base.parse().map_err(|e| SwitchError::Record(format!("{e}")))?;
+    backend::lead_back(&machine.profile_of(record), &base)?;
+    Ok(false)
 }

@@ -6,7 +6,7 @@ use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader, Row};
 use osmoda_schemas::switch::{SwitchPurpose, SwitchRecord, SwitchState};
 use serde_json::json;
 
-use crate::{Machine, QuarantineEntry, Runner, SwitchError};
+use crate::{Again, Machine, QuarantineEntry, Runner, SwitchError, backend, runner::CANCELLED};
 
 /// Time between two attempts to write.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -67,12 +67,21 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
         (SwitchState::Committed, SwitchPurpose::Rollback) => {
             record.base.clone().map(|left| (left, "somebody went back from it".to_owned()))
         }
-        (_, SwitchPurpose::Apply) if record.touched() => Some((record.target.clone(), failed())),
+        (_, SwitchPurpose::Apply) if record.touched() || backend::boots(record).is_none() => {
+            Some((record.target.clone(), failed()))
+        }
         _ => None,
     };
     let written = match bad {
         Some((path, reason)) => {
-            quarantine.add(QuarantineEntry { path, reason, switch: record.id.clone(), at: osmoda_schemas::now() })
+            let now = osmoda_schemas::now();
+            let again = backend::boots(record).is_none().then(|| {
+                let before = quarantine.get(&path).ok().flatten().filter(|entry| entry.switch != record.id);
+                Again::after(before.and_then(|entry| entry.again).map_or(1, |again| again.tries.saturating_add(1)), now)
+            });
+            // Whoever asked for its end does not want to see it tried again.
+            let again = again.filter(|_| reason != CANCELLED);
+            quarantine.add(QuarantineEntry { path, reason, switch: record.id.clone(), at: now, again })
         }
         None => Ok(()),
     };

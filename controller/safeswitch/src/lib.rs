@@ -6,6 +6,7 @@
 //! generation.
 
 mod agentd;
+mod backend;
 pub mod boot;
 mod conclude;
 mod gates;
@@ -22,7 +23,7 @@ pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
 pub use machine::{Machine, SwitchError, short_id};
 pub use probe::Prober;
-pub use quarantine::{Quarantine, QuarantineEntry};
+pub use quarantine::{Again, Quarantine, QuarantineEntry};
 pub use rollback::deadman;
 pub use runner::Runner;
 pub use start::{Decision, StartError, SwitchRequest, decide, resume, start};

@@ -6,12 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use osmoda_generation::{NixStore, Profile, Roots, StoreError, durable, read_store_link, store_path::StorePath};
+use osmoda_generation::{
+    Committed, NixStore, Profile, Roots, StoreError, durable,
+    nixos::NixosError,
+    read_store_link,
+    store_path::{STORE_DIR, StorePath},
+};
 use osmoda_ledger::{Ledger, LedgerError};
+use osmoda_schemas::{config::Config, nixos::NixosSystem, rules::Backend, switch::SwitchRecord};
 use osmoda_systemd::SystemdError;
 use uuid::Uuid;
 
-use crate::{Journal, Quarantine};
+use crate::{Journal, Quarantine, runner::CANCELLED};
 
 /// The places that osModa uses.
 #[derive(Clone, Debug)]
@@ -24,6 +30,8 @@ pub struct Machine {
     pub programs: PathBuf,
     /// Committed generations.
     pub profile: Profile,
+    /// The operator's NixOS system that generations become a part of; none with the backend `profile`.
+    pub nixos: Option<NixosSystem>,
     /// What is rooted beside them.
     pub roots: Roots,
     /// The Nix store.
@@ -37,8 +45,9 @@ impl Default for Machine {
         Self {
             state: PathBuf::from("/var/lib/osmoda"),
             run: PathBuf::from("/run/osmoda"),
-            programs: PathBuf::from("/usr/lib/osmoda"),
+            programs: programs(),
             profile: Profile::default(),
+            nixos: None,
             roots: Roots::default(),
             store: NixStore::default(),
             ledger: Ledger::open,
@@ -55,6 +64,9 @@ pub enum SwitchError {
     /// The Nix store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The NixOS system cannot be built.
+    #[error("the system cannot be built: {0}")]
+    Nixos(#[from] NixosError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -66,6 +78,9 @@ pub enum SwitchError {
         /// Why it failed.
         source: io::Error,
     },
+    /// Somebody did not wish to see it built.
+    #[error("{CANCELLED}")]
+    Cancelled,
     /// The record says something impossible.
     #[error("the record of the switch: {0}")]
     Record(String),
@@ -78,7 +93,77 @@ impl SwitchError {
     }
 }
 
+/// Where the programs of osModa are: beside this one in the Nix store, or else where they are installed.
+fn programs() -> PathBuf {
+    let own = std::env::current_exe().ok().filter(|program| program.starts_with(STORE_DIR));
+    own.as_deref().and_then(Path::parent).map_or_else(|| PathBuf::from("/usr/lib/osmoda"), PathBuf::from)
+}
+
+/// The system that runs (nixpkgs, `nixos/modules/system/activation/top-level.nix`).
+const CURRENT_SYSTEM: &str = "/run/current-system";
+/// The system that the machine was booted into.
+const BOOTED_SYSTEM: &str = "/run/booted-system";
+
 impl Machine {
+    /// The machine with the backend that its operator has chosen.
+    #[must_use]
+    pub fn with_backend(self, config: &Config) -> Self {
+        match (&config.backend, &config.nixos) {
+            (Backend::Nixos, Some(system)) => {
+                Self { nixos: Some(system.clone()), profile: Profile::of_systems(), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// The profile that a switch commits to: that of its own backend, whatever the operator has chosen since.
+    pub(crate) fn profile_of(&self, record: &SwitchRecord) -> Profile {
+        match (record.nixos.is_some(), self.nixos.is_some()) {
+            (true, false) => Profile::of_systems(),
+            (false, true) => Profile::default(),
+            _ => self.profile.clone(),
+        }
+    }
+
+    /// The NixOS system that runs.
+    ///
+    /// # Errors
+    /// When this is no NixOS.
+    pub(crate) fn current_system(&self) -> Result<StorePath, SwitchError> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "this is no NixOS: backend `nixos` cannot be used");
+        let link = read_store_link(Path::new(CURRENT_SYSTEM)).and_then(|path| path.ok_or_else(missing));
+        link.map_err(SwitchError::io(CURRENT_SYSTEM))
+    }
+
+    /// The NixOS system that the machine was booted into.
+    pub(crate) fn booted_system(&self) -> Option<StorePath> {
+        read_store_link(Path::new(BOOTED_SYSTEM)).ok().flatten()
+    }
+
+    /// True when a NixOS system runs that is not the one which boots: chosen in the boot menu, or tried by somebody with
+    /// `nixos-rebuild test`.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn runs_on_trial(&self) -> io::Result<bool> {
+        if self.nixos.is_none() {
+            return Ok(false);
+        }
+        let (runs, boots) = (read_store_link(Path::new(CURRENT_SYSTEM))?, self.profile.boots()?);
+        Ok(boots.is_some() && runs != boots)
+    }
+
+    /// True when this generation is what runs: with the backend `nixos` as a part of that very system.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn is_running(&self, committed: &Committed) -> io::Result<bool> {
+        match &committed.system {
+            None => Ok(self.active()?.as_ref() == Some(&committed.path)),
+            Some(system) => Ok(read_store_link(Path::new(CURRENT_SYSTEM))?.as_ref() == Some(system)),
+        }
+    }
+
     /// Records of switches.
     #[must_use]
     pub fn journal(&self) -> Journal {
@@ -115,17 +200,17 @@ impl Machine {
     ///
     /// # Errors
     /// When the profile cannot be read.
-    pub fn before_active(&self) -> io::Result<Option<StorePath>> {
+    pub fn before_active(&self) -> io::Result<Option<Committed>> {
         let Some(current) = self.profile.current()? else { return Ok(None) };
         let all = self.profile.list()?;
-        let before = all.into_iter().rfind(|c| c.number < current.number && c.path != current.path);
-        Ok(before.map(|c| c.path))
+        Ok(all.into_iter().rfind(|c| c.number < current.number && c.boots() != current.boots()))
     }
 
     /// Lets go of both ends of every switch that is over, also of one whose runner could not.
     pub(crate) fn unpin_ended(&self, journal: &Journal) -> io::Result<()> {
         for (name, _) in self.roots.list()? {
-            let id = ["-base", "-target"].iter().find_map(|end| name.strip_prefix("switch-")?.strip_suffix(end));
+            let ends = ["-base-system", "-system", "-base", "-target"];
+            let id = ends.iter().find_map(|end| name.strip_prefix("switch-")?.strip_suffix(end));
             let is_over = |id: &str| match journal.read(id) {
                 Ok(record) => record.state.is_final(),
                 Err(error) => error.kind() == io::ErrorKind::NotFound,

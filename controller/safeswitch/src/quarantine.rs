@@ -3,7 +3,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use osmoda_generation::durable;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,41 @@ pub struct QuarantineEntry {
     pub switch: String,
     /// Since when.
     pub at: Timestamp,
+    /// It could not be built, which may be the network's fault: it is tried again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+}
+
+/// When a build is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Not before.
+    pub at: Timestamp,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+impl Again {
+    /// The first wait; each one is twice as long as the one before.
+    const FIRST: SignedDuration = SignedDuration::from_mins(5);
+    /// The longest one.
+    const MOST: SignedDuration = SignedDuration::from_hours(6);
+
+    /// After as many tries.
+    #[must_use]
+    pub fn after(tries: u32, now: Timestamp) -> Self {
+        let wait = Self::FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(Self::MOST);
+        Self { at: now.checked_add(wait).unwrap_or(now), tries }
+    }
+}
+
+impl QuarantineEntry {
+    /// True when the generation may be tried now.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        // Neither does a clock that was set back hold it for ever.
+        self.again.is_some_and(|again| now >= again.at || now < self.at)
+    }
 }
 
 impl Quarantine {
@@ -82,5 +117,28 @@ impl Quarantine {
 
     fn write(&self, entries: &[QuarantineEntry]) -> io::Result<()> {
         durable::write(&self.file, &serde_json::to_vec_pretty(entries).map_err(io::Error::other)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_are_tried_again_less_and_less_often() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let minutes = |tries| Again::after(tries, now).at.duration_since(now).as_mins();
+        assert_eq!([1, 2, 3, 10, u32::MAX].map(minutes), [5, 10, 20, 360, 360]);
+        let of = |again| QuarantineEntry {
+            path: String::new(),
+            reason: String::new(),
+            switch: String::new(),
+            at: now,
+            again,
+        };
+        let later = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
+        assert!(!of(None).is_over(later(10_000)), "what was rolled back waits for somebody");
+        let entry = of(Some(Again::after(1, now)));
+        assert!(!entry.is_over(later(4)) && entry.is_over(later(5)) && entry.is_over(later(-1)));
     }
 }

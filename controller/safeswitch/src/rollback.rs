@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     Prober, Runner, SwitchError,
+    backend::Way,
     conclude::{judge, record_once},
     runner::{changed_gates, longest_first_look},
     start::runner_unit,
@@ -63,7 +64,7 @@ impl Runner {
     /// What is not as it was before, in words; empty: everything is.
     async fn way_back(&self) -> Result<Vec<String>, SwitchError> {
         let (target, base) = (self.target()?, self.base()?);
-        let report = self.move_units(Some(&target), base.as_ref()).await?;
+        let report = self.move_machine(Way::Back).await?;
         let mut problems: Vec<String> = report.failures.iter().map(|f| format!("{}: {}", f.unit, f.reason)).collect();
         problems.extend(self.newly_failed().await?);
         if let Some(base) = &base {

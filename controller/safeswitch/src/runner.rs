@@ -3,15 +3,13 @@
 use std::{ops::ControlFlow, sync::Arc, time::Duration as StdDuration};
 
 use jiff::SignedDuration;
-use osmoda_generation::{Units, fragment::Gate, manifest::Manifest, store_path::StorePath};
+use osmoda_generation::{fragment::Gate, manifest::Manifest, store_path::StorePath};
 use osmoda_ledger::{Event, Ledger};
 use osmoda_schemas::{
     plan::{UnitChange, UnitVerb},
     switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState},
 };
-use osmoda_systemd::{
-    ActivationReport, ActiveState, Manager, UnitEvents, Verb, activate, plan_activation, transient::TransientService,
-};
+use osmoda_systemd::{ActivationReport, ActiveState, Manager, UnitEvents, Verb, transient::TransientService};
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -21,6 +19,7 @@ use tokio::{
 
 use crate::{
     Agentd, Journal, Machine, Prober, SwitchError,
+    backend::{self, Way},
     conclude::{record_once, told},
     gates::{Verdict, ask_all, unanswered},
     start::deadman_name,
@@ -32,6 +31,9 @@ const RESUMES: u32 = 3;
 const SLACK: StdDuration = StdDuration::from_secs(60);
 /// Time that agentd gets to come back after a switch, before it counts as gone.
 const COME_BACK: StdDuration = StdDuration::from_secs(20);
+
+/// Why a switch ended that somebody did not wish to see built.
+pub(crate) const CANCELLED: &str = "somebody asked for its end";
 
 /// Carries out one switch.
 #[derive(Debug)]
@@ -129,7 +131,7 @@ impl Runner {
             Err(error) => Outcome::RollBack(error.to_string()),
         };
         match outcome {
-            Outcome::Commit => match self.commit() {
+            Outcome::Commit => match self.commit().await {
                 Ok(number) => self.committed_as(number).await,
                 // It is committed, whatever else went wrong: the next runner writes it down.
                 Err(error) if self.is_in_profile()? => Err(error),
@@ -146,7 +148,7 @@ impl Runner {
             self.prepare(&target, base.as_ref()).await?;
         }
         if self.record.state == SwitchState::Activating {
-            let report = self.move_units(base.as_ref(), Some(&target)).await?;
+            let report = self.move_machine(Way::Forth).await?;
             self.record.activation_ms = Some(report.took_ms);
             self.record.units = unit_changes(&report);
             self.record.killed.clone_from(&report.killed);
@@ -169,9 +171,7 @@ impl Runner {
                 .pin(&format!("switch-{}-base", self.record.id), base)
                 .map_err(SwitchError::io("a root of the old generation"))?;
         }
-        if !self.machine.store.locate(target).join("manifest.json").is_file() {
-            return Err(SwitchError::Record(format!("{target} is not in the store")));
-        }
+        backend::of(&self.record).build(self).await?;
         self.enter(SwitchState::Built);
         self.arm(target, base).await?;
         self.enter(SwitchState::Armed);
@@ -181,6 +181,7 @@ impl Runner {
         let payload = json!({
             "switch": self.record.id, "purpose": self.record.purpose, "reason": self.record.reason,
             "plan": self.record.plan, "base": self.record.base, "target": self.record.target,
+            "systems": self.record.nixos.as_ref().map(|systems| json!({ "base": systems.base, "target": systems.target })),
             "ttl": self.record.ttl,
         });
         let intent = Event::new("switch.activating", self.record.actor.clone(), payload);
@@ -215,38 +216,6 @@ impl Runner {
         } else {
             Err(SwitchError::Record(format!("{timer} does not tick: it is {} ({})", status.active, status.sub)))
         }
-    }
-
-    /// Moves the machine from the units of one generation to those of another.
-    pub(crate) async fn move_units(
-        &self,
-        from: Option<&StorePath>,
-        to: Option<&StorePath>,
-    ) -> Result<ActivationReport, SwitchError> {
-        let read = |path: Option<&StorePath>| match path {
-            Some(path) => {
-                Units::read(&self.machine.store.locate(path)).map_err(SwitchError::io(format!("the units of {path}")))
-            }
-            None => Ok(Units::default()),
-        };
-        let (old, new) = (read(from)?, read(to)?);
-        let states = self.manager.snapshot().await?;
-        let plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
-        let timeout = self.record.activation_timeout.as_std();
-        let report = activate(&self.manager, plan, timeout, async || {
-            self.machine.set_active(to).map_err(SwitchError::io("the link to the active generation"))
-        })
-        .await?;
-        // A unit that failed while it was stopped, or had failed before, stays known to systemd for that alone.
-        let gone: Vec<&str> =
-            old.files.keys().filter(|unit| !new.files.contains_key(*unit)).map(String::as_str).collect();
-        if !gone.is_empty() {
-            let states = self.manager.statuses(&gone).await?;
-            for unit in gone.into_iter().filter(|unit| states.active(unit) == ActiveState::Failed) {
-                self.manager.reset_failed(unit).await?;
-            }
-        }
-        Ok(report)
     }
 
     async fn probation(&mut self, base: Option<&StorePath>, target: &StorePath) -> Result<Outcome, SwitchError> {
@@ -374,19 +343,24 @@ impl Runner {
     }
 
     /// The profile's link is the commit; the record follows it. Gives the number of the generation.
-    fn commit(&self) -> Result<u64, SwitchError> {
-        let target = self.target()?;
+    async fn commit(&self) -> Result<u64, SwitchError> {
+        let missing = || SwitchError::Record("there is nothing to commit".to_owned());
+        let target: StorePath = backend::boots(&self.record).and_then(|path| path.parse().ok()).ok_or_else(missing)?;
         // Whoever finds the profile moved has to find this state, too, also after a power cut: no commit on a full disk.
         self.journal.write(&self.record).map_err(SwitchError::io("the record of the switch"))?;
-        let _lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
+        let lock = self.journal.lock().map_err(SwitchError::io("the lock of switches"))?;
         // A power cut after the commit has to find the files of the generation, and not only their names.
         let store = std::fs::File::open(self.machine.store.folder()).map_err(SwitchError::io("the Nix store"))?;
         rustix::fs::syncfs(&store).map_err(|e| SwitchError::io("the Nix store")(e.into()))?;
+        let profile = self.machine.profile_of(&self.record);
         let number = match self.record.purpose {
-            SwitchPurpose::Apply => self.machine.profile.commit(&target),
-            SwitchPurpose::Rollback => self.machine.profile.go_back(&target),
+            SwitchPurpose::Apply => profile.commit(&target),
+            SwitchPurpose::Rollback => profile.go_back(&target),
         };
-        number.map_err(SwitchError::io("the profile"))
+        let number = number.map_err(SwitchError::io("the profile"))?;
+        drop(lock);
+        backend::of(&self.record).after_commit(self).await?;
+        Ok(number)
     }
 
     /// True when the profile was moved to the target of a switch on probation: it is committed, and its record is not.
@@ -395,16 +369,31 @@ impl Runner {
         if self.record.state != SwitchState::Probation {
             return Ok(false);
         }
-        let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
-        Ok(current.is_some_and(|c| c.path.as_str() == self.record.target)
-            && self.record.base.as_deref() != Some(self.record.target.as_str()))
+        backend::is_boot_default(&self.machine, &self.record).map_err(SwitchError::io("the profile"))
     }
 
     /// The profile was moved, and then the runner ended: the record follows.
     async fn close_as_committed(self) -> Result<SwitchState, SwitchError> {
-        let current = self.machine.profile.current().map_err(SwitchError::io("the profile"))?;
+        if let Err(error) = backend::of(&self.record).after_commit(&self).await {
+            return self.roll_back(format!("it could not be committed: {error}")).await;
+        }
+        let current = self.machine.profile_of(&self.record).current().map_err(SwitchError::io("the profile"))?;
         let number = current.map(|committed| committed.number);
         self.committed_as(number.unwrap_or_default()).await
+    }
+
+    /// What comes of it, unless somebody asks for the way back first.
+    pub(crate) async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, SwitchError> {
+        tokio::pin!(work);
+        loop {
+            if self.journal.requested(&self.record.id).as_deref() == Some("rollback") {
+                return Err(SwitchError::Cancelled);
+            }
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = self.wake.notified() => {}
+            }
+        }
     }
 
     async fn committed_as(mut self, number: u64) -> Result<SwitchState, SwitchError> {

@@ -7,7 +7,7 @@ use osmoda_generation::store_path::StorePath;
 use osmoda_schemas::{
     object::ContentHash,
     quantity::Duration,
-    switch::{SwitchPurpose, SwitchRecord, SwitchState, Transition},
+    switch::{SwitchPurpose, SwitchRecord, SwitchState, SystemSwitch, Transition},
 };
 use osmoda_systemd::{Manager, SystemdError, transient::TransientService};
 use uuid::{Builder, Uuid};
@@ -30,6 +30,8 @@ pub struct SwitchRequest {
     pub plan: Option<ContentHash>,
     /// The generation that it leads to; it is in the store, and rooted.
     pub target: StorePath,
+    /// The NixOS system that it is a part of, when there is one already: on the way back to it.
+    pub system: Option<StorePath>,
     /// How long all gates have to pass.
     pub ttl: Duration,
     /// Time between two looks at the machine.
@@ -71,6 +73,16 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
     }
     let base = machine.active().map_err(SwitchError::io("the active generation"))?;
     let id = later_than(journal.latest().map_err(SwitchError::io("the records of switches"))?).to_string();
+    let nixos = match &machine.nixos {
+        None => None,
+        Some(source) => Some(SystemSwitch {
+            source: source.clone(),
+            base: machine.current_system()?.into(),
+            target: request.system.map(String::from),
+            build_ms: None,
+            packages: Vec::new(),
+        }),
+    };
     let mut record = SwitchRecord {
         id: id.clone(),
         purpose: request.purpose,
@@ -80,6 +92,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         state: SwitchState::Pending,
         base: base.map(String::from),
         target: request.target.into(),
+        nixos,
         ttl: request.ttl,
         interval: request.interval,
         activation_timeout: request.activation_timeout,

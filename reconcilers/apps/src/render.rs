@@ -2,6 +2,7 @@
 
 use osmoda_generation::{
     fragment::{Fragment, Gate, Reconciler, RenderError, primary_unit},
+    nixos::package_folder,
     store_path::StoreObject,
     tree::{Entry, Tree},
     unit::{Program, UnitText, command_line, literal},
@@ -32,10 +33,6 @@ impl Reconciler for Apps {
         if !app.enabled {
             return Ok(Fragment::default());
         }
-        if let Some(package) = app.package.as_ref().filter(|p| !p.starts_with('/')) {
-            let reason = format!("the package `{package}` is an attribute, not a store path");
-            return Err(RenderError::NeedsNixos { object: object.reference(), reason });
-        }
         render(&object.reference(), app)
     }
 }
@@ -59,7 +56,7 @@ fn render(reference: &ObjectRef, app: &App) -> Result<Fragment, RenderError> {
     if let (Some(program), Some(package)) = (command.first_mut(), &app.package)
         && !program.starts_with('/')
     {
-        *program = format!("{package}/{program}");
+        *program = format!("{}/{program}", package_folder(package));
     }
     unit.set("ExecStart", command_line(&command));
     if !app.reload.is_empty() {
@@ -160,7 +157,7 @@ impl<'a> Names<'a> {
             "files" => self.files.clone(),
             "state" => self.app.state_directory.then(|| self.state.clone()),
             "runtime" => Some(self.runtime.clone()),
-            "package" => self.app.package.clone(),
+            "package" => self.app.package.as_deref().map(package_folder),
             port => Some(self.app.ports.get(port.strip_prefix("port.")?)?.port.to_string()),
         }
     }

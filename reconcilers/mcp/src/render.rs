@@ -2,6 +2,7 @@
 
 use osmoda_generation::{
     fragment::{Fragment, Gate, Reconciler, RenderError, primary_unit},
+    nixos::package_folder,
     unit::{Program, UnitText, command_line, literal},
 };
 use osmoda_schemas::{
@@ -24,10 +25,6 @@ impl Reconciler for McpServers {
             return Err(RenderError::Field { field: "kind".to_owned(), reason: "it is no McpServer".to_owned() });
         };
         let reference = object.reference();
-        if let Some(package) = server.package.as_ref().filter(|p| !p.starts_with('/')) {
-            let reason = format!("the package `{package}` is an attribute, not a store path");
-            return Err(RenderError::NeedsNixos { object: reference, reason });
-        }
         let mut fragment = Fragment::default();
         let slice = osmoda_schemas::canonical_json(&serde_json::json!({ "name": reference.name, "spec": server }));
         fragment.etc.insert(format!("mcp/servers/{}.json", reference.name), slice.into_bytes());
@@ -59,7 +56,7 @@ fn service(reference: &ObjectRef, server: &McpServer, port: u16) -> Result<(Stri
     if let (Some(program), Some(package)) = (command.first_mut(), &server.package)
         && !program.starts_with('/')
     {
-        *program = format!("{package}/{program}");
+        *program = format!("{}/{program}", package_folder(package));
     }
     unit.set("ExecStart", command_line(&command));
     unit.set_all(&[("Restart", "always"), ("RestartSec", "1s"), ("X-StopIfChanged", "false")]);

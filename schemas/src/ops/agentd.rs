@@ -136,6 +136,9 @@ pub struct GenerationView {
     pub number: u64,
     /// Its store path.
     pub path: String,
+    /// Store path of the NixOS system that it is a part of; only with the backend `nixos`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     /// When it was committed first.
     #[schemars(with = "String")]
     pub created: Timestamp,

@@ -14,6 +14,7 @@ use crate::{
         routine::{Action, Trigger},
         watcher::{Check, Remedy},
     },
+    nixos::OptionPath,
     object::{Metadata, Object, Spec},
     quantity::Duration,
 };
@@ -41,12 +42,12 @@ pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
                 );
             }
             for option in config.options.keys() {
-                if option.is_empty() || option.split('.').any(str::is_empty) {
+                if OptionPath::parse(option).is_none() {
                     c.add(
                         "option-path",
                         format!("spec.options[\"{option}\"]"),
                         format!("`{option}` is not an option path"),
-                        "such as `services.postgresql.enable`",
+                        "such as `services.postgresql.enable`, with names that have dots in quotes",
                     );
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Backend, text::Checker};
 use crate::{
     kinds::{Access, App, HealthCheck, Network, Probe, RunAs, SecretSource, Tier},
+    nixos::package_attribute,
     object::Metadata,
     quantity::Duration,
 };
@@ -23,6 +24,13 @@ pub(super) fn package(c: &mut Checker, package: Option<&str>, backend: Backend) 
             "spec.package",
             format!("`{package}` is not a store path"),
             "write a path below /nix/store, or use the backend `nixos` for attributes",
+        );
+    } else if package_attribute(package).is_none() {
+        c.add(
+            "package-attribute",
+            "spec.package",
+            format!("`{package}` is neither a store path nor an attribute"),
+            "such as `pkgs.nginx`",
         );
     }
 }

@@ -131,7 +131,9 @@ impl Host<'_> {
         wait("agentd", Duration::from_secs(30), || Ok(self.osmoda(&["status"])?.0 == 0))?;
         self.settle()?;
         self.sh("find /var/lib/osmoda/desired ! -type d -delete; rm -f /var/lib/osmoda/quarantine.json")?;
-        if self.end(&["/bin/cat", "/etc/osmoda/agentd.yaml"])?.1 != QUICK {
+        // On NixOS it is a part of the system.
+        let is_nixos = self.end(&["/usr/bin/test", "-e", "/etc/NIXOS"])?.0 == 0;
+        if !is_nixos && self.end(&["/bin/cat", "/etc/osmoda/agentd.yaml"])?.1 != QUICK {
             self.configure(QUICK)?;
         }
         self.apply(&["--accept-mass-delete", "--clear-quarantine", "--ttl", "0s"])?;

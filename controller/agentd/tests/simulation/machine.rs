@@ -244,6 +244,7 @@ impl Sim {
     /// Its folders, as osModa knows them.
     pub fn machine(&self) -> Machine {
         Machine {
+            nixos: None,
             state: self.folder.join("state"),
             run: self.folder.join("run"),
             programs: PathBuf::from("/usr/lib/osmoda"),
@@ -399,7 +400,13 @@ impl Sim {
         let ledger = Ledger::open_inline(&machine.ledger_folder())?;
         let manager = Manager::simulated(Arc::new(Handle { sim: Arc::clone(&self), process: Arc::clone(&process) }));
         let config = self.config();
-        let judge = Judge { backend: config.backend, authors: config.authors.clone(), renderers: renderers() };
+        let judge = Judge {
+            backend: config.backend,
+            authors: config.authors.clone(),
+            renderers: renderers(),
+            allowed_options: None,
+            options: None,
+        };
         let resync = config.resync.as_std();
         let controller =
             Controller::new(machine.clone(), manager.clone(), ledger, config, judge).map_err(|e| e.to_string())?;

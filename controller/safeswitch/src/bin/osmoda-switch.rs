@@ -1,6 +1,6 @@
 //! `osmoda-switch`: carries switches out, in units of their own, outside of every daemon.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use osmoda_safeswitch::{Machine, Runner, SwitchError, boot, deadman};
@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), SwitchError> {
-    let machine = Machine::default();
+    let config = osmoda_ipc::config_or_default(Path::new("/etc/osmoda/agentd.yaml"));
+    let machine = Machine::default().with_backend(&config);
     match command {
         Command::Run { id } => Runner::open(machine, &id).await?.run().await.map(drop),
         Command::Deadman { id } => deadman(Runner::open(machine, &id).await?).await.map(drop),

@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Run { name }) => osmoda_routines::run::run(&machine, &name).await.map_err(Into::into),
         None => {
-            let authors = osmoda_ipc::author_uids(&arguments.config);
+            let authors = osmoda_ipc::authors_of(&osmoda_ipc::config_or_default(&arguments.config));
             osmoda_routines::daemon::run(machine, &arguments.socket, authors).await
         }
     };

@@ -24,13 +24,14 @@ struct Arguments {
 async fn main() -> ExitCode {
     osmoda_ipc::init_logging();
     let arguments = Arguments::parse();
+    let config = osmoda_ipc::config_or_default(&arguments.config);
     let machine = Machine {
         run: arguments.socket.parent().map(PathBuf::from).unwrap_or_default(),
         state: arguments.state_dir,
         ..Machine::default()
-    };
-    let authors = osmoda_ipc::author_uids(&arguments.config);
-    match osmoda_watch::daemon::run(machine, &arguments.socket, authors).await {
+    }
+    .with_backend(&config);
+    match osmoda_watch::daemon::run(machine, &arguments.socket, osmoda_ipc::authors_of(&config)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

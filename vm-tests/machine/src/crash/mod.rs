@@ -101,14 +101,14 @@ pub fn attempt(host: Host<'_>, place: &Place, ordinal: u32, action: Action) -> R
     Ok(reached)
 }
 
-fn arm(host: Host<'_>, line: &str) -> Result<()> {
+pub(crate) fn arm(host: Host<'_>, line: &str) -> Result<()> {
     host.sh(&format!("rm -rf {FOLDER}; mkdir {FOLDER}"))?;
     host.machine.write(&format!("{FOLDER}/arm"), line)?;
     // Last: places are inert until it is there.
     host.sh(&format!(": > {FOLDER}/log")).map(drop)
 }
 
-fn disarm(host: Host<'_>) -> Result<String> {
+pub(crate) fn disarm(host: Host<'_>) -> Result<String> {
     let log = host.run(&["/bin/cat", &format!("{FOLDER}/log")])?;
     host.sh(&format!("rm -rf {FOLDER}"))?;
     Ok(log)

@@ -10,6 +10,7 @@ mod faults;
 mod http;
 mod inside;
 mod load;
+mod nixos_backend;
 mod quick;
 mod races;
 pub mod routines;
@@ -55,6 +56,11 @@ impl Case {
     fn whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
         Self { name, run, on: Whole::Needed }
     }
+}
+
+/// Tests on NixOS, with the backend `nixos`.
+pub fn nixos() -> Vec<Case> {
+    nixos_backend::cases()
 }
 
 /// All tests, in the order in which they run.

@@ -1,0 +1,47 @@
+//! Any Linux with systemd: osModa moves its units itself, and its own profile is the boot default.
+
+use futures_util::{FutureExt, future::BoxFuture};
+use osmoda_systemd::{ActivationReport, activate, plan_activation};
+
+use super::{Backend, Way};
+use crate::{Runner, SwitchError};
+
+/// The backend `profile`.
+pub(super) struct Own;
+
+impl Backend for Own {
+    fn build<'a>(&'a self, runner: &'a mut Runner) -> BoxFuture<'a, Result<(), SwitchError>> {
+        async move {
+            // agentd has added it to the store.
+            let target = runner.target()?;
+            if runner.machine.store.locate(&target).join("manifest.json").is_file() {
+                Ok(())
+            } else {
+                Err(SwitchError::Record(format!("{target} is not in the store")))
+            }
+        }
+        .boxed()
+    }
+
+    fn activate<'a>(&'a self, runner: &'a Runner, way: Way) -> BoxFuture<'a, Result<ActivationReport, SwitchError>> {
+        async move {
+            let to = match way {
+                Way::Forth => Some(runner.target()?),
+                Way::Back => runner.base()?,
+            };
+            let (old, new) = runner.ends(way)?;
+            let states = runner.manager.snapshot().await?;
+            let plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
+            let timeout = runner.record.activation_timeout.as_std();
+            activate(&runner.manager, plan, timeout, async || {
+                runner.machine.set_active(to.as_ref()).map_err(SwitchError::io("the link to the active generation"))
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn after_commit<'a>(&'a self, _: &'a Runner) -> BoxFuture<'a, Result<(), SwitchError>> {
+        async { Ok(()) }.boxed()
+    }
+}
