@@ -30,10 +30,7 @@ let
         system.stateVersion = lib.trivial.release;
       }
     else
-      {
-        imports = [ ../nixos/machine.nix ];
-        nixpkgs.overlays = [ (_: before: { gitMinimal = before.gitMinimal or before.git; }) ];
-      };
+      ../nixos/machine.nix;
 
   evaluate =
     modules:
@@ -106,7 +103,7 @@ let
         lib.filterAttrs (name: _: isOurs name) config.systemd.units
       );
       generators = lib.filterAttrs (name: _: isOurs name) config.systemd.generators;
-      activation = config.system.activationScripts.osmoda.text or null;
+      activation = config.system.activationScripts.osmoda or null;
       users = lib.filter isOurs (lib.attrNames config.users.users);
       programs = lib.length (
         lib.filter (p: p == config.services.osmoda.package) config.environment.systemPackages
@@ -171,7 +168,7 @@ in
         );
   };
 
-  ended = lib.mapAttrs (_: case: (judged case).refused) endings;
+  ended = lib.mapAttrs (_: judged) endings;
   # The folder of documents, which is a part of the system.
   broken = lib.mapAttrs (
     _: case:

@@ -296,7 +296,22 @@ in
 
   concatText = name: files: runCommand name { inherit files; } "cat $files >$out";
 
-  inherit (import ./closure.nix { inherit runCommand; }) closureInfo;
+  # All that some paths need at run time, one a line.
+  closureInfo =
+    { rootPaths }:
+    runCommand "closure-info"
+      {
+        exportReferencesGraph = lib.concatLists (
+          lib.imap0 (n: path: [
+            "graph-${toString n}"
+            path
+          ]) rootPaths
+        );
+      }
+      ''
+        mkdir $out
+        cat /dev/null graph-* | sed -n '/^\/nix\/store\//p' | sort -u >$out/store-paths
+      '';
 
   # @name@ of every attribute.
   substituteAll =

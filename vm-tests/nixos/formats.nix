@@ -41,7 +41,7 @@ let
     if listsAsDuplicateKeys || listToValue != null then types.either atom (types.listOf atom) else atom;
 
   # Lists become one word, where a program reads them so.
-  words = listToValue: lib.mapAttrsRecursiveCond (_: true) (
+  words = listToValue: lib.mapAttrsRecursiveCond (v: !lib.isDerivation v) (
     _: v: if builtins.isList v && listToValue != null then listToValue v else v
   );
 

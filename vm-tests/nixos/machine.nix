@@ -27,6 +27,8 @@
   networking.firewall.enable = false;
   networking.resolvconf.enable = false;
   networking.useDHCP = false;
+  programs.bash.completion.enable = false;
+  programs.nano.enable = false;
   programs.less.lessopen = null;
   programs.command-not-found.enable = false;
   security.sudo.enable = false;

@@ -15,7 +15,7 @@ use machine_suites::{
 
 use crate::{
     host, install,
-    machine::{self, Owned, Release},
+    machine::{self, Owned, Release, nixos},
     nixos_eval, openapi,
 };
 
@@ -31,6 +31,9 @@ pub struct Test {
     /// On a virtual machine, too, those that show more there: limits that are enforced, power cuts that are some.
     #[arg(long)]
     vm: bool,
+    /// The tree of nixpkgs that the suites of NixOS are run with. Default: $OSMODA_NIXPKGS; without one they are skipped.
+    #[arg(long)]
+    nixpkgs: Option<PathBuf>,
     /// Only cases on machines whose name contains this.
     #[arg(long)]
     case: Option<String>,
@@ -65,8 +68,15 @@ impl Test {
         }
         if !self.quick {
             let releases = self.release.map_or_else(|| vec![Release::Bookworm, Release::Trixie], |one| vec![one]);
-            for release in releases {
-                self.on_a_machine(release, false, &mut tally)?;
+            for release in &releases {
+                self.on_a_machine(*release, false, &mut tally)?;
+            }
+            if let Some(nixpkgs) = nixos::nixpkgs(self.nixpkgs.clone())? {
+                for release in &releases {
+                    self.on_nixos(*release, &nixpkgs, &mut tally)?;
+                }
+            } else {
+                tally.skipped.push(format!("the suites of NixOS: {}", nixos::NO_NIXPKGS));
             }
             if self.vm {
                 self.on_a_machine(self.release.unwrap_or(Release::Bookworm), true, &mut tally)?;
@@ -98,20 +108,7 @@ impl Test {
             programs_on(machine.as_ref(), &place, tally)?;
         }
         let host = Host { machine: machine.as_ref() };
-        for case in suites::all() {
-            if self.case.as_ref().is_some_and(|filter| !case.name.contains(filter.as_str())) {
-                continue;
-            }
-            let full = format!("{place}: {}", case.name);
-            if vm && case.on == Whole::Equal && self.case.is_none() {
-                continue;
-            }
-            if case.on == Whole::Needed && !vm {
-                tally.skipped.push(format!("{full}: a container does not enforce it; use --vm"));
-                continue;
-            }
-            tally.take(&full, run_case(host, &case));
-        }
+        self.cases(suites::all(), host, &place, tally);
         if self.case.is_none() && !vm {
             match openapi::collect_and_validate(host) {
                 Ok(()) => tally.passed += 1,
@@ -125,6 +122,35 @@ impl Test {
             }
         }
         machine.down()
+    }
+
+    fn on_nixos(&self, release: Release, nixpkgs: &Path, tally: &mut Tally) -> Result<()> {
+        let place = format!("NixOS on Debian {}", release.name());
+        println!("\non {place}");
+        let name = format!("test-nixos-{}", release.name());
+        let machine = crate::timed("booting it", || machine::up_nixos(&name, release, nixpkgs))?;
+        install::install(machine.as_ref(), false)?;
+        self.cases(suites::nixos(), Host { machine: machine.as_ref() }, &place, tally);
+        machine.down()
+    }
+
+    /// Runs those cases that were asked for and that this machine is one for.
+    fn cases(&self, cases: Vec<Case>, host: Host<'_>, place: &str, tally: &mut Tally) {
+        let vm = host.machine.is_whole();
+        for case in cases {
+            if self.case.as_ref().is_some_and(|filter| !case.name.contains(filter.as_str())) {
+                continue;
+            }
+            let full = format!("{place}: {}", case.name);
+            if vm && case.on == Whole::Equal && self.case.is_none() {
+                continue;
+            }
+            if case.on == Whole::Needed && !vm {
+                tally.skipped.push(format!("{full}: a container does not enforce it; use --vm"));
+                continue;
+            }
+            tally.take(&full, run_case(host, &case));
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod runner;
 mod start;
 
 pub use agentd::Agentd;
+pub use backend::dry_activate;
 pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
 pub use machine::{Machine, SwitchError, short_id};

@@ -129,7 +129,7 @@ impl Machine {
     ///
     /// # Errors
     /// When this is no NixOS.
-    pub(crate) fn current_system(&self) -> Result<StorePath, SwitchError> {
+    pub fn current_system(&self) -> Result<StorePath, SwitchError> {
         let missing = || io::Error::new(io::ErrorKind::NotFound, "this is no NixOS: backend `nixos` cannot be used");
         let link = read_store_link(Path::new(CURRENT_SYSTEM)).and_then(|path| path.ok_or_else(missing));
         link.map_err(SwitchError::io(CURRENT_SYSTEM))

@@ -463,6 +463,8 @@ pub(crate) fn changed_gates(
         Manifest::read(&machine.store.locate(path)).map_err(SwitchError::io("the manifest of a generation"))
     };
     let new = read(target)?;
+    // The same documents in another system: everything may be different.
+    let base = base.filter(|base| *base != target);
     let old = base.map(read).transpose()?.unwrap_or_default();
     Ok(new.changed_since(&old).flat_map(|(_, entry)| entry.gates.clone()).collect())
 }
@@ -474,7 +476,7 @@ pub(crate) fn longest_first_look(gate: &Gate) -> StdDuration {
     check.grace.as_std() + (check.interval.as_std() + check.timeout.as_std()) * failures
 }
 
-fn unit_changes(report: &ActivationReport) -> Vec<UnitChange> {
+pub(crate) fn unit_changes(report: &ActivationReport) -> Vec<UnitChange> {
     let plan = &report.plan;
     let verbs = [
         (UnitVerb::Stop, &plan.stop),

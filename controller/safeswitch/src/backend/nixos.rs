@@ -15,12 +15,15 @@ use osmoda_generation::{
     packages::changes,
     store_path::StorePath,
 };
-use osmoda_schemas::switch::{SwitchRecord, SystemSwitch};
+use osmoda_schemas::{
+    plan::UnitChange,
+    switch::{SwitchRecord, SystemSwitch},
+};
 use osmoda_systemd::{ActivationPlan, ActivationReport, Step, UnitFailure};
 use tokio::process::Command;
 
 use super::{Backend, Way};
-use crate::{Runner, SwitchError};
+use crate::{Runner, SwitchError, runner::unit_changes};
 
 /// Longest time that the boot loader may take.
 const BOOT_LOADER: Duration = Duration::from_secs(300);
@@ -160,7 +163,19 @@ async fn switch_to_configuration(system: &StorePath, action: &str, timeout: Dura
     }
 }
 
-/// What it says that it did, and what failed.
+/// What the activation of a system would do to units; nothing is done.
+///
+/// # Errors
+/// When it does not say.
+pub async fn dry_activate(system: &StorePath) -> Result<Vec<UnitChange>, SwitchError> {
+    let output = switch_to_configuration(system, "dry-activate", BOOT_LOADER).await?;
+    if !output.status.success() {
+        return Err(SwitchError::Record(format!("its dry run: {}", last_words(&output))));
+    }
+    Ok(unit_changes(&report_of(&output)))
+}
+
+/// What it says that it did, or would do, and what failed.
 fn report_of(output: &Output) -> ActivationReport {
     let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).join("\n");
     let mut report = ActivationReport { plan: plan_of(&said), ..ActivationReport::default() };
@@ -187,11 +202,15 @@ fn plan_of(said: &str) -> ActivationPlan {
         units.map(|unit| Step { unit: unit.to_owned(), reason: "NixOS".to_owned() }).collect()
     };
     ActivationPlan {
-        stop: steps(&["stopping the following units:"]),
-        reload: steps(&["reloading the following units:"]),
-        restart: steps(&["restarting the following units:"]),
-        start: steps(&["starting the following units:", "the following new units were started:"]),
-        keep: steps(&["NOT restarting the following changed units:"]),
+        stop: steps(&["stopping the following units:", "would stop the following units:"]),
+        reload: steps(&["reloading the following units:", "would reload the following units:"]),
+        restart: steps(&["restarting the following units:", "would restart the following units:"]),
+        start: steps(&[
+            "starting the following units:",
+            "the following new units were started:",
+            "would start the following units:",
+        ]),
+        keep: steps(&["NOT restarting the following changed units:", "would NOT restart the following changed units:"]),
     }
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod http;
 mod inside;
 mod load;
+mod nixos;
 mod nixos_backend;
 mod quick;
 mod races;
@@ -58,11 +59,6 @@ impl Case {
     }
 }
 
-/// Tests on NixOS, with the backend `nixos`.
-pub fn nixos() -> Vec<Case> {
-    nixos_backend::cases()
-}
-
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Case> {
     let suites = [
@@ -82,4 +78,9 @@ pub fn all() -> Vec<Case> {
         cli::cases(),
     ];
     suites.into_iter().flatten().collect()
+}
+
+/// All tests of NixOS, in the order in which they run.
+pub fn nixos() -> Vec<Case> {
+    nixos::cases().into_iter().chain(nixos_backend::cases()).collect()
 }

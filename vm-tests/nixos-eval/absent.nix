@@ -1,0 +1,4 @@
+[
+  "zfs"
+  "libossp_uuid"
+]
