@@ -16,6 +16,7 @@ let
         }
         // {
           inherit name;
+          inherit (before) stdenv;
           pname = name;
           version = "0";
           meta = { };
@@ -33,6 +34,7 @@ let
           "doc"
           "info"
           "data"
+          "fd"
         ] (_: self);
     in
     self;
@@ -42,7 +44,7 @@ let
       self = named "linux" // {
         version = "6.12";
         modDirVersion = "6.12";
-        features = { };
+        features.efiBootStub = true;
         config = lib.genAttrs [
           "isYes"
           "isNo"
@@ -64,9 +66,57 @@ let
     kernelOlder = _: false;
     zfs = named "zfs-kernel";
   });
+  qemu = named "qemu" // {
+    ga = named "qemu-ga";
+  };
 in
 lib.genAttrs (lib.filter (name: !before ? ${name}) (import ./absent.nix)) named
 // {
   linuxPackages = kernels;
   linuxPackages_latest = kernels;
+  makeInitrd =
+    _:
+    named "initrd"
+    // {
+      compressorExecutableFunction = _: "zstd";
+      compressorArgs = [ ];
+    };
+  compressFirmwareZstd = lib.id;
+  makeFontsCache = _: named "fonts";
+  vim = named "vim" // {
+    customize = _: named "vim";
+  };
+  aggregateModules = _: named "modules";
+  nixos-artwork.wallpapers.simple-dark-gray-bootloader.gnomeFilePath = "/splash.png";
+  # An installer carries it along.
+  stdenv = named "stdenv" // before.stdenv;
+  stdenvNoCC = named "stdenv" // before.stdenv;
+  grub2_efi = named "grub" // {
+    grubTarget = "x86_64-efi";
+  };
+  OVMF =
+    let
+      self = named "OVMF" // {
+        systemManagementModeRequired = false;
+        firmware = "/firmware";
+        variables = "/variables";
+        override = _: self // { fd = self; };
+      };
+    in
+    self;
+  xorg = before.xorg // {
+    xwininfo = named "xwininfo";
+  };
+  nixosTests = { };
+  # Of NixOS's test driver, which a test is built with.
+  python3Packages = {
+    buildPythonApplication = package: named package.pname;
+    pyflakes = named "pyflakes";
+  };
+  srcOnly = _: named "source-of-a-package";
+  zfs = named "zfs" // {
+    kernelModuleAttribute = "zfs";
+  };
+  qemu_kvm = qemu;
+  qemu_test = qemu;
 }
