@@ -83,4 +83,9 @@
   "netpbm"
   "ruff"
   "vde2"
+  "cargo-deny"
+  "cargo-machete"
+  "clippy"
+  "rustfmt"
+  "nixfmt-tree"
 ]

@@ -3,25 +3,18 @@
 #
 #   nixpkgs   a tree of nixpkgs, or of its folders nixos/ and lib/ alone
 #   binaries  a folder with the programs that a build leaves in $out/bin
+#   package   osModa itself, in the place of one made of those
 {
   nixpkgs,
-  binaries,
   system ? "x86_64-linux",
+  binaries ? null,
+  pkgs ? import ./pkgs.nix { inherit nixpkgs system; },
+  package ? pkgs.callPackage ./package.nix { inherit binaries; },
 }:
 
 let
-  lib = import (nixpkgs + "/lib");
-  isWhole = builtins.pathExists (nixpkgs + "/pkgs/top-level");
-  pkgs =
-    if isWhole then
-      import nixpkgs {
-        inherit system;
-        config = { };
-        overlays = [ ];
-      }
-    else
-      import ../nixos/pkgs.nix { inherit nixpkgs system; };
-  package = pkgs.callPackage ./package.nix { inherit binaries; };
+  inherit (pkgs) lib;
+  isWhole = import ./is-whole.nix nixpkgs;
 
   machine =
     if isWhole then
@@ -125,6 +118,7 @@ let
       ];
       inherit refused;
       told = if refused == [ ] then tell config else null;
+      folder = config.environment.etc."osmoda/desired.d".source or null;
     };
 
   files = lib.filterAttrs (name: _: lib.hasSuffix ".nix" name) (builtins.readDir ./cases);
@@ -140,13 +134,15 @@ let
   # tells why: a process for each of these.
   endings = lib.filterAttrs (_: case: case ? ends) all;
   breaking = lib.filterAttrs (_: case: case ? breaks) all;
+  plain = removeAttrs all (lib.attrNames endings ++ lib.attrNames breaking);
 in
 {
+  # For a check in Nix alone: what assertions said, and the folder of documents that osModa itself judges.
+  outcomes = lib.mapAttrs (_: case: removeAttrs (judged case) [ "told" ]) plain;
+
   # In one process: everything else.
   all = {
-    cases = lib.mapAttrs (_: judged) (
-      removeAttrs all (lib.attrNames endings ++ lib.attrNames breaking)
-    );
+    cases = lib.mapAttrs (_: case: removeAttrs (judged case) [ "folder" ]) plain;
     ends = lib.mapAttrs (_: case: case.ends) endings;
     breaks = lib.mapAttrs (_: case: case.breaks) breaking;
     # What a machine without osModa exposes.
@@ -168,17 +164,23 @@ in
         );
   };
 
-  ended = lib.mapAttrs (_: judged) endings;
+  ended = lib.mapAttrs (_: case: removeAttrs (judged case) [ "folder" ]) endings;
   # The folder of documents, which is a part of the system.
   broken = lib.mapAttrs (
     _: case:
     let
-      inherit (judged case) refused;
-      inherit (of case) config;
+      inherit (judged case) refused folder;
     in
-    if refused == [ ] then
-      config.environment.etc."osmoda/desired.d".source
-    else
-      throw (toString refused)
+    if refused == [ ] then folder else throw (toString refused)
   ) breaking;
+
+  project = import ./project.nix {
+    inherit
+      isWhole
+      nixpkgs
+      package
+      pkgs
+      system
+      ;
+  };
 }

@@ -107,6 +107,8 @@ lib.genAttrs (lib.filter (name: !before ? ${name}) (import ./absent.nix)) named
   xorg = before.xorg // {
     xwininfo = named "xwininfo";
   };
+  mkShell = _: named "shell";
+  rustPlatform.buildRustPackage = package: named package.pname;
   nixosTests = { };
   # Of NixOS's test driver, which a test is built with.
   python3Packages = {

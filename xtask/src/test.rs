@@ -63,17 +63,19 @@ impl Test {
     pub fn run(&self) -> Result<()> {
         let started = Instant::now();
         let mut tally = Tally::default();
+        let nixpkgs = nixos::nixpkgs(self.nixpkgs.clone())?;
         if self.case.is_none() {
             on_this_machine(&mut tally)?;
+            nix_files(nixpkgs.as_deref(), &mut tally)?;
         }
         if !self.quick {
             let releases = self.release.map_or_else(|| vec![Release::Bookworm, Release::Trixie], |one| vec![one]);
             for release in &releases {
                 self.on_a_machine(*release, false, &mut tally)?;
             }
-            if let Some(nixpkgs) = nixos::nixpkgs(self.nixpkgs.clone())? {
+            if let Some(nixpkgs) = &nixpkgs {
                 for release in &releases {
-                    self.on_nixos(*release, &nixpkgs, &mut tally)?;
+                    self.on_nixos(*release, nixpkgs, &mut tally)?;
                 }
             } else {
                 tally.skipped.push(format!("the suites of NixOS: {}", nixos::NO_NIXPKGS));
@@ -189,28 +191,24 @@ fn on_this_machine(tally: &mut Tally) -> Result<()> {
         bail!("cargo ran no test");
     }
     println!("  {} passed", tally.passed);
-    nix_files(tally)
+    Ok(())
 }
 
 /// Files of Nix: each can be read, and what they say of a machine is judged where there is a nixpkgs.
-fn nix_files(tally: &mut Tally) -> Result<()> {
-    let parsed = nixos_eval::parse_all();
-    if let Err(words) = &parsed {
-        println!("{words:#}");
+fn nix_files(nixpkgs: Option<&Path>, tally: &mut Tally) -> Result<()> {
+    let mut verdicts = vec![("files of Nix".to_owned(), nixos_eval::parse_all())];
+    match nixpkgs {
+        Some(nixpkgs) => verdicts.extend(nixos_eval::suite(nixpkgs, false)?),
+        None => tally.skipped.push(format!("module evaluation: {}", nixos::NO_NIXPKGS)),
     }
-    tally.take("files of Nix", parsed.map(drop));
-    let Some(nixpkgs) = nixos_eval::from_environment() else {
-        tally.skipped.push(format!("module evaluation: set {}", nixos_eval::VARIABLE));
-        return Ok(());
-    };
-    let verdicts = nixos_eval::suite(&nixpkgs, false)?;
-    println!("  {} module evaluations", verdicts.len());
+    let before = tally.passed;
     for (name, verdict) in verdicts {
         if let Err(words) = &verdict {
             println!("{name}: {words:#}");
         }
         tally.take(&name, verdict);
     }
+    println!("  {} passed of Nix", tally.passed - before);
     Ok(())
 }
 

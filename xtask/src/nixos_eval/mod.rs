@@ -4,6 +4,7 @@
 mod judge;
 mod nix;
 mod page;
+mod project;
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,8 @@ use clap::Args;
 
 use self::nix::Nix;
 pub use self::nix::parse_all;
+use crate::machine::nixos;
 
-/// What names the tree of nixpkgs for `cargo xtask test`.
-pub const VARIABLE: &str = "OSMODA_NIXPKGS";
 /// The page that is written from the options.
 const PAGE: &str = "docs/options.md";
 
@@ -35,8 +35,7 @@ pub type Verdict = (String, Result<()>);
 impl NixosEval {
     /// Does it.
     pub fn run(&self) -> Result<()> {
-        let nixpkgs = self.nixpkgs.clone().or_else(from_environment);
-        let nixpkgs = nixpkgs.with_context(|| format!("name a tree of nixpkgs with --nixpkgs or {VARIABLE}"))?;
+        let nixpkgs = nixos::nixpkgs(self.nixpkgs.clone())?.context(nixos::NO_NIXPKGS)?;
         let verdicts = suite(&nixpkgs, self.write)?;
         let mut failed = 0;
         for (name, verdict) in &verdicts {
@@ -54,17 +53,10 @@ impl NixosEval {
     }
 }
 
-/// The tree of nixpkgs that the environment names.
-pub fn from_environment() -> Option<PathBuf> {
-    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
 /// Evaluates and judges all cases.
 pub fn suite(nixpkgs: &Path, write: bool) -> Result<Vec<Verdict>> {
-    let nixpkgs = nixpkgs.canonicalize().with_context(|| format!("there is no nixpkgs at {}", nixpkgs.display()))?;
-    ensure!(nixpkgs.join("nixos/modules").is_dir(), "{} is no nixpkgs", nixpkgs.display());
     crate::host::need(&[("nix-instantiate", "nix-bin"), ("python3", "python3")])?;
-    let nix = Nix::new(&nixpkgs, &programs()?);
+    let nix = Nix::new(nixpkgs, &programs()?);
 
     let told: judge::Suite = crate::timed("evaluating the modules", || {
         serde_json::from_str(&nix.evaluate("all")?).context("what Nix told is not what was asked for")
@@ -72,6 +64,11 @@ pub fn suite(nixpkgs: &Path, write: bool) -> Result<Vec<Verdict>> {
     let mut verdicts: Vec<Verdict> = told.cases.iter().map(|(name, case)| (named(name), case.judge(&told))).collect();
     verdicts.push((named("the package"), told.judge_package()));
     verdicts.push((format!("nixos-eval: {PAGE} is fresh"), fresh(&page::page(&told.options), write)));
+
+    let project: project::Project = crate::timed("evaluating the flake, hosts and tests", || {
+        serde_json::from_str(&nix.evaluate("project")?).context("what Nix told is not what was asked for")
+    })?;
+    verdicts.extend(project.judge());
 
     crate::timed("evaluating what has to fail", || {
         for (name, text) in &told.ends {

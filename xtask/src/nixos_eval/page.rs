@@ -37,11 +37,12 @@ pub fn page(options: &[Documented]) -> String {
 
 /// A line, or a block when it needs more.
 fn shown(what: &str, value: &str) -> String {
-    if value.contains('\n') {
-        let indented: Vec<String> =
-            value.lines().map(|line| if line.is_empty() { String::new() } else { format!("  {line}") }).collect();
-        format!("- {what}:\n  ```nix\n{}\n  ```\n", indented.join("\n"))
-    } else {
-        format!("- {what}: `{value}`\n")
+    let line = value.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    // A list of short texts; a longer value has lines for a reason.
+    if !value.contains('\n') || line.len() <= 80 && line.starts_with('[') {
+        return format!("- {what}: `{line}`\n");
     }
+    let indented: Vec<String> =
+        value.lines().map(|line| if line.is_empty() { String::new() } else { format!("  {line}") }).collect();
+    format!("- {what}:\n  ```nix\n{}\n  ```\n", indented.join("\n"))
 }
