@@ -15,6 +15,8 @@ cat >osmoda.nix <<END
     package = "$package";
     backend = lib.mkDefault "nixos";
     nixos.system = lib.mkDefault "/etc/nixos/system.nix";
+    # Nobody waits longer than needed.
+    safeSwitch = { ttl = "2s"; interval = "500ms"; };
   };
 }
 END

@@ -284,6 +284,9 @@ impl Controller {
         if let Some(id) = self.in_flight()? {
             return Ok((self.plan()?, Step::Switching(id)));
         }
+        if self.machine.is_being_switched()? {
+            return Err(StepError::SystemSwitching);
+        }
         // Once the next one has begun, nobody tells how the last one ended.
         self.look_at_switch()?;
         self.base_follows()?;

@@ -85,8 +85,8 @@ impl OptionChecks {
         let _ = tokio::time::timeout(at_most, waiting.wait_for(|waiting| *waiting == 0)).await;
     }
 
-    /// Checks what is asked, for ever.
-    pub async fn run(self, nixos: Nixos, queue: WorkQueue<Key>) {
+    /// Checks what is asked, for ever; `folder` is one of agentd's own.
+    pub async fn run(self, nixos: Nixos, folder: PathBuf, queue: WorkQueue<Key>) {
         let mut waiting = self.waiting.subscribe();
         loop {
             if waiting.wait_for(|waiting| *waiting > 0).await.is_err() {
@@ -94,7 +94,7 @@ impl OptionChecks {
             }
             let batch = self.lock().asked.clone();
             let documents: Vec<OptionsOf> = batch.values().map(|asked| asked.options.clone()).collect();
-            let answer = nixos.check(&documents).await;
+            let answer = nixos.check(&documents, &folder).await;
             if let Err(error) = &answer {
                 tracing::warn!("the options of {} documents cannot be checked: {error}", documents.len());
                 let (checks, queue) = (self.clone(), queue.clone());

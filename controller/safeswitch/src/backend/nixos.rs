@@ -23,10 +23,12 @@ use osmoda_systemd::{ActivationPlan, ActivationReport, Step, UnitFailure};
 use tokio::process::Command;
 
 use super::{Backend, Way};
-use crate::{Runner, SwitchError, runner::unit_changes};
+use crate::{Runner, SwitchError, runner::unit_changes, systems::somebody_switches};
 
 /// Longest time that the boot loader may take.
 const BOOT_LOADER: Duration = Duration::from_secs(300);
+/// Time between two looks whether somebody else is still switching.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Lines of its words that a failure keeps.
 const WORDS: usize = 8;
 
@@ -146,6 +148,12 @@ fn path(text: &str) -> Result<StorePath, SwitchError> {
 /// Calls the system's own program.
 async fn switch_to_configuration(system: &StorePath, action: &str, timeout: Duration) -> Result<Output, SwitchError> {
     let program = system.as_path().join("bin/switch-to-configuration");
+    // Some versions of it do not wait for another one, but fail.
+    let until = Instant::now() + timeout;
+    while somebody_switches().map_err(SwitchError::io("the lock of switch-to-configuration"))? && Instant::now() < until
+    {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     let what = || format!("{} {action}", program.display());
     let child = Command::new(&program)
         .arg(action)

@@ -215,14 +215,25 @@ fn foreign_system(host: Host<'_>) -> Result<()> {
     host.clear()?;
     host.document("a.yaml", &sleeper("a", 8071, "  probation: {ttl: 500ms}\n"))?;
     commit(host)?;
-    // As `nixos-rebuild switch` of the operator: the system without documents.
-    host.sh("for link in /nix/var/nix/profiles/system-*-link; do \
-           if [ ! -e $link/osmoda ] && [ -e $link/etc/systemd/system/osmoda-agentd.service ]; then plain=$link; fi; \
-         done; \
-         \"$(readlink -f $plain)/bin/switch-to-configuration\" test >/dev/null 2>&1")?;
+    // As `nixos-rebuild test` of the operator: the system without documents.
+    let plain = host.run(&[
+        "/usr/bin/nix-build",
+        "--no-out-link",
+        "/etc/nixos/system.nix",
+        "-A",
+        "config.system.build.toplevel",
+    ])?;
+    host.run(&[&format!("{}/bin/switch-to-configuration", plain.trim()), "test"])?;
     ensure!(!runs(host, 8071)?, "the plain system has the app");
-    wait("agentd", Duration::from_secs(30), || Ok(host.osmoda(&["status"]).is_ok_and(|(code, ..)| code == 0)))?;
+    host.document("b.yaml", &sleeper("b", 8072, "  probation: {ttl: 500ms}\n"))?;
+    wait("the reason", Duration::from_secs(30), || Ok(host.json(&["status"])?["state"] == "on-trial"))?;
+    ensure!(!runs(host, 8072)?, "a system on trial was changed");
     commit(host)?;
+    ensure!(runs(host, 8071)? && runs(host, 8072)?);
+    // As `nixos-rebuild switch`: it boots, too, and what is wished comes back by itself.
+    host.run(&["/usr/bin/nix-env", "-p", "/nix/var/nix/profiles/system", "--set", plain.trim()])?;
+    host.run(&[&format!("{}/bin/switch-to-configuration", plain.trim()), "switch"])?;
+    host.sh("rm /var/lib/osmoda/desired/b.yaml")?;
     wait("the app", SWITCH, || runs(host, 8071))?;
     host.settle()?;
     ensure_committed(host)
