@@ -79,8 +79,12 @@ let
       fetchFromGitHub = { repo, ... }: debian.absent repo;
       pkgsCross = throw "vm-tests/nixos has no packages of other platforms";
     }
-    # One platform builds for itself.
-    // lib.genAttrs [
+    // buildsForItself self;
+
+  # One platform builds for itself.
+  buildsForItself =
+    packages:
+    lib.genAttrs [
       "__splicedPackages"
       "buildPackages"
       "pkgsBuildBuild"
@@ -88,16 +92,18 @@ let
       "pkgsStatic"
       "pkgsi686Linux"
       "targetPackages"
-    ] (_: self);
+    ] (_: packages);
 
   # Overlays see the packages as they are; nothing here is defined in terms of what an overlay changes.
   extend =
     overlays:
     let
-      final = lib.foldl' (before: overlay: before // overlay final before) self overlays // {
+      final = lib.foldl' (before: overlay: before // overlay final before) self overlays // buildsForItself final // {
         pkgs = final;
-        __splicedPackages = final;
         callPackage = lib.callPackageWith final;
+        callPackages = lib.callPackagesWith final;
+        appendOverlays = more: if more == [ ] then final else extend (overlays ++ more);
+        extend = overlay: extend (overlays ++ [ overlay ]);
       };
     in
     final;
