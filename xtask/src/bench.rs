@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures, each against a reference of the same run.
 
 mod machine;
+mod nixos;
 
 use std::process::Stdio;
 
@@ -16,6 +17,9 @@ pub struct Bench {
     /// Write the table into docs/performance.md, too.
     #[arg(long)]
     write: bool,
+    /// The tree of nixpkgs that the backend `nixos` is measured with. Default: $OSMODA_NIXPKGS; without one it is skipped.
+    #[arg(long)]
+    nixpkgs: Option<std::path::PathBuf>,
 }
 
 /// One figure.
@@ -48,6 +52,15 @@ impl Bench {
             .and_then(|()| machine::measure(machine_suites::Host { machine: machine.as_ref() }));
         machine.down()?;
         figures.extend(measured?);
+        if let Some(nixpkgs) = crate::machine::nixos::nixpkgs(self.nixpkgs.clone())? {
+            let machine = crate::machine::up_nixos("bench-nixos", Release::Bookworm, &nixpkgs)?;
+            let measured = crate::install::install(machine.as_ref(), true)
+                .and_then(|()| nixos::measure(machine_suites::Host { machine: machine.as_ref() }));
+            machine.down()?;
+            figures.extend(measured?);
+        } else {
+            println!("SKIPPED: the backend `nixos`: {}", crate::machine::nixos::NO_NIXPKGS);
+        }
         let folder = crate::root().join("target/bench");
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("results.json"), serde_json::to_string_pretty(&figures)? + "\n")?;
