@@ -98,6 +98,9 @@ let
       generators = lib.filterAttrs (name: _: isOurs name) config.systemd.generators;
       activation = config.system.activationScripts.osmoda or null;
       users = lib.filter isOurs (lib.attrNames config.users.users);
+      groups = lib.filterAttrs (name: _: isOurs name) (
+        lib.mapAttrs (_: group: group.members) config.users.groups
+      );
       programs = lib.length (
         lib.filter (p: p == config.services.osmoda.package) config.environment.systemPackages
       );

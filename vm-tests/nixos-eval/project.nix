@@ -56,6 +56,8 @@ let
     nixpkgs = input;
   };
 
+  classic = import ../../default.nix { inherit pkgs; };
+
   ofEach = f: lib.mapAttrs (_: lib.mapAttrs (_: f));
   path = derivation: derivation.drvPath;
   open = config: {
@@ -85,5 +87,9 @@ in
         };
       }).nixosConfigurations.osmoda-server.config.system.build.toplevel;
   # Without flakes.
-  classic = lib.mapAttrs (_: path) (import ../../default.nix { inherit pkgs; }).tests;
+  classic = {
+    tests = lib.attrNames classic.tests;
+    osmoda = path classic.osmoda;
+    modules = lib.attrNames classic.nixosModules;
+  };
 }

@@ -7,8 +7,9 @@ with subtest("an app, and a watcher that follows it"):
     host.save("watcher.yaml", WATCHER)
     host.wait(
         "the watcher",
-        lambda: "Watcher/web" in host.objects()
-        and isinstance(host.json("get Watcher/web")["status"].get("activeIn"), str),
+        lambda: (
+            "Watcher/web" in host.objects() and isinstance(host.json("get Watcher/web")["status"].get("activeIn"), str)
+        ),
     )
     host.settle()
 

@@ -89,6 +89,7 @@ struct Told {
     generators: BTreeMap<String, String>,
     activation: Option<String>,
     users: Vec<String>,
+    groups: BTreeMap<String, Vec<String>>,
     programs: usize,
     ports: Value,
     package: String,
@@ -157,7 +158,9 @@ impl Told {
     /// What holds of every system.
     fn judge(&self, suite: &Suite) -> Result<()> {
         ensure!(self.ports == suite.ports, "it exposes {:#}", self.ports);
-        ensure!(self.users.is_empty(), "it makes users: {:?}", self.users);
+        let nobody = self.users.is_empty() && self.groups.values().all(Vec::is_empty);
+        ensure!(nobody, "it makes users {:?} and lets in {:?}", self.users, self.groups);
+        ensure!(self.units.is_empty() != self.groups.contains_key("osmoda"), "groups: {:?}", self.groups);
         for (name, text) in &self.units {
             let drop_in = self.drop_ins.get(name).with_context(|| format!("nothing starts {name}"))?;
             judge_unit(name, text, &self.package, drop_in).with_context(|| name.clone())?;

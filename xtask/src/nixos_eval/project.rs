@@ -40,7 +40,15 @@ pub struct Project {
     templates: Value,
     hosts: BTreeMap<String, Host>,
     template: Value,
-    classic: BTreeMap<String, Value>,
+    classic: Classic,
+}
+
+/// What there is without flakes.
+#[derive(Debug, Deserialize)]
+struct Classic {
+    tests: Vec<String>,
+    osmoda: Value,
+    modules: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +111,9 @@ impl Project {
     }
 
     fn judge_tests(&self) -> Result<()> {
-        for tests in self.checks.values().chain([&self.classic]) {
+        ensure!(self.classic.tests == TESTS && self.classic.modules == ["default"], "{:?}", self.classic);
+        ensure_paths(&self.classic.osmoda, ".drv").context("default.nix")?;
+        for tests in self.checks.values() {
             for name in TESTS {
                 let test = tests.get(name).with_context(|| format!("there is no test {name}"))?;
                 ensure_paths(test, ".drv").context(name)?;
