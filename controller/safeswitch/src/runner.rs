@@ -10,7 +10,7 @@ use osmoda_schemas::{
     switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState},
 };
 use osmoda_systemd::{
-    ActivationReport, ActiveState, Manager, UnitEvents, Verb, activate, plan_activation, transient::TransientService,
+    ActivationReport, ActiveState, Manager, Move, UnitEvents, Verb, activate, transient::TransientService,
 };
 use serde_json::json;
 use tokio::{
@@ -230,10 +230,9 @@ impl Runner {
             None => Ok(Units::default()),
         };
         let (old, new) = (read(from)?, read(to)?);
-        let states = self.manager.snapshot().await?;
-        let plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
+        let units = Move { from: &old.files, to: &new.files, wanted: &new.wanted };
         let timeout = self.record.activation_timeout.as_std();
-        let report = activate(&self.manager, plan, timeout, async || {
+        let report = activate(&self.manager, units, timeout, async || {
             self.machine.set_active(to).map_err(SwitchError::io("the link to the active generation"))
         })
         .await?;
