@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::anywhere("nixos: the machine boots, and osModa answers", boots),
         Case::anywhere("nixos: services of NixOS's own modules run", services),
+        Case::anywhere("nixos: it is the same machine as a flake and as a system", descriptions),
         Case::anywhere("nixos: a system is built, tested and taken back, and the profile is what boots", switches),
     ]
 }
@@ -97,6 +98,18 @@ fn services(host: Host<'_>) -> Result<()> {
         let state = host.active(&format!("{unit}.service"))?;
         ensure!(state == "inactive", "{unit} is {state}");
     }
+    Ok(())
+}
+
+/// The ways in which agentd's configuration may name the machine.
+fn descriptions(host: Host<'_>) -> Result<()> {
+    let evaluate = |system: &str| {
+        let what = format!("({system}).config.system.build.toplevel.drvPath");
+        host.run(&["/usr/bin/nix-instantiate", "--eval", "--read-write-mode", "--expr", &what])
+    };
+    let system = evaluate(&format!("import {SYSTEM}"))?;
+    let flake = evaluate("(builtins.getFlake \"/etc/nixos\").nixosConfigurations.osmoda")?;
+    ensure!(system == flake, "the system is {system}, and from the flake {flake}");
     Ok(())
 }
 
