@@ -98,13 +98,16 @@ let
   extend =
     overlays:
     let
-      final = lib.foldl' (before: overlay: before // overlay final before) self overlays // buildsForItself final // {
-        pkgs = final;
-        callPackage = lib.callPackageWith final;
-        callPackages = lib.callPackagesWith final;
-        appendOverlays = more: if more == [ ] then final else extend (overlays ++ more);
-        extend = overlay: extend (overlays ++ [ overlay ]);
-      };
+      final =
+        lib.foldl' (before: overlay: before // overlay final before) self overlays
+        // buildsForItself final
+        // {
+          pkgs = final;
+          callPackage = lib.callPackageWith final;
+          callPackages = lib.callPackagesWith final;
+          appendOverlays = more: if more == [ ] then final else extend (overlays ++ more);
+          extend = overlay: extend (overlays ++ [ overlay ]);
+        };
     in
     final;
 in
