@@ -49,6 +49,15 @@ spec:
 """
 
 
+SLEEPER = f"""
+apiVersion: os.moda/v1
+kind: App
+metadata: {{name: sleeper}}
+spec:
+  command: [{PYTHON}, -c, "import time; time.sleep(100000)"]
+"""
+
+
 class OsModa:
     """osModa on a machine."""
 
@@ -100,7 +109,7 @@ class OsModa:
         return self.last_switch()
 
     def objects(self) -> List[str]:
-        return [f"{o['kind']}/{o['name']}" for o in self.json("get")["objects"]]
+        return [o["object"] for o in self.json("get")["objects"]]
 
     def body(self) -> str:
         """The page, or nothing when nobody answers."""

@@ -14,6 +14,11 @@ import subprocess
 import sys
 import time
 
+# The driver has a new machine for each test.
+CLEAR = """
+find /var/lib/osmoda/desired ! -type d -delete
+osmoda apply --accept-mass-delete --clear-quarantine --ttl 0s --wait
+"""
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -89,12 +94,14 @@ def main() -> None:
     parser.add_argument("stories", nargs="+")
     arguments = parser.parse_args()
     library = (HERE / "osmoda.py").read_text()
+    machine = Machine(arguments.command, arguments.name)
     for story in arguments.stories:
         print(story, flush=True)
+        machine.wait_until_succeeds(CLEAR)
         words = {
             "Machine": Machine,
             "PYTHON": "/usr/bin/python3",
-            "machine": Machine(arguments.command, arguments.name),
+            "machine": machine,
             "start_all": lambda: None,
             "subtest": subtest,
         }

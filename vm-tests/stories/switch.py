@@ -8,18 +8,21 @@ with subtest("a document that is saved is applied, proven, and committed"):
     first = host.generation()
 
 with subtest("diff shows what an apply would do, and does nothing"):
-    machine.succeed("mkdir -p /root/next")
-    changed = page("hello, version 2").replace("'", "")
-    machine.succeed(f"printf %s {shlex.quote(changed)} > /root/next/web.yaml")
-    status, plan = machine.execute("osmoda -o json diff -f /root/next/web.yaml")
-    assert status == 1, "there is a change"
-    assert "osmoda-app-web.service" in plan
+    machine.succeed(f"printf %s {shlex.quote(SLEEPER)} > /root/sleeper.yaml")
+    status, text = machine.execute("osmoda -o json diff -f /root/sleeper.yaml")
+    assert status == 1, f"there is a change: {text}"
+    plan = json.loads(text)["plan"]["id"]
+    assert "osmoda-app-sleeper.service" in text
     assert host.generation() == first
-    assert "version 1" in host.body()
+    assert "App/sleeper" not in host.objects()
 
-with subtest("an apply of another plan is refused"):
-    machine.fail(f"osmoda apply -f /root/next/web.yaml --plan {'0' * 64} --wait")
-    assert "version 1" in host.body()
+with subtest("an apply of another plan is refused, of this one is not"):
+    machine.fail(f"osmoda apply -f /root/sleeper.yaml --plan {'0' * 64} --wait")
+    assert host.generation() == first
+    machine.succeed(f"osmoda apply -f /root/sleeper.yaml --plan {plan} --wait")
+    assert host.main_pid("osmoda-app-sleeper.service") != 0
+    machine.succeed("osmoda delete App/sleeper --wait")
+    assert "App/sleeper" not in host.objects()
 
 with subtest("a good change is committed, and the generation before is kept"):
     host.commit("web.yaml", page("hello, version 2"), "version 2")

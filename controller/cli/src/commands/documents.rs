@@ -21,7 +21,7 @@ use serde_json::json;
 use super::wait;
 use crate::{
     args::{Apply, Diff, Validate},
-    context::{Context, Failure},
+    context::{CONFIG, Context, Failure},
     print::{Cell, Printer, Tone},
 };
 
@@ -33,7 +33,7 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
     let config = match &arguments.config {
         // Not for this machine, perhaps: its authors need not be users here.
         Some(file) => Config::read(file, &String::from_utf8_lossy(&read(file)?)),
-        None => read_config(Path::new("/etc/osmoda/agentd.yaml")),
+        None => read_config(Path::new(CONFIG)),
     }
     .map_err(Failure::Problems)?;
     let mut paths = arguments.paths.clone();
