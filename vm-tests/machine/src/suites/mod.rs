@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod documents;
 mod faults;
+mod guides;
 mod http;
 mod inside;
 mod load;
@@ -60,7 +61,7 @@ impl Case {
 
 /// Tests on NixOS, with the backend `nixos`.
 pub fn nixos() -> Vec<Case> {
-    nixos_backend::cases()
+    [nixos_backend::cases(), guides::nixos()].into_iter().flatten().collect()
 }
 
 /// All tests, in the order in which they run.
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Case> {
         authors::cases(),
         api::cases(),
         cli::cases(),
+        guides::cases(),
     ];
     suites.into_iter().flatten().collect()
 }
