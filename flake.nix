@@ -70,7 +70,10 @@
         }
         // {
           inherit (self.packages.${system}) osmoda;
-          modules = import ./vm-tests/nixos-eval/check.nix { inherit pkgs; };
+          modules = import ./vm-tests/nixos-eval/check.nix {
+            inherit pkgs;
+            inherit (self.packages.${system}) osmoda;
+          };
         }
       );
 

@@ -135,6 +135,9 @@ in
       }
     );
 
+    # Sockets are this group's, so that authors may be let in; nobody is in it by itself.
+    users.groups.osmoda = { };
+
     systemd.packages = [
       (daemon.units [
         "osmoda-agentd.service"

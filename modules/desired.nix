@@ -137,7 +137,11 @@ let
     mkdir $out
     cd $out
     ${lib.concatMapStringsSep "\n" write all}
-    ${lib.optionalString (cfg.checkDocuments && all != [ ]) "${cfg.package}/bin/osmoda validate ."}
+    ${lib.optionalString (cfg.checkDocuments && all != [ ])
+      "${cfg.package}/bin/osmoda validate --config ${
+        config.environment.etc."osmoda/agentd.yaml".source
+      } ."
+    }
   '';
 in
 {
@@ -148,6 +152,8 @@ in
         type = lib.types.attrsOf document;
         default = { };
         example = lib.literalExpression (examples.${kind});
+        # The parts of a document are the same for all.
+        visible = if kind == lib.head types.kinds then true else "shallow";
         description = ''
           Documents of the kind `${kind}`, by name: the `spec`, or a set with `spec` and `metadata`.
         '';
@@ -166,10 +172,20 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = map (message: {
-      assertion = false;
-      inherit message;
-    }) (lib.concatMap problems all);
+    assertions =
+      map (message: {
+        assertion = false;
+        inherit message;
+      }) (lib.concatMap problems all)
+      ++ [
+        {
+          assertion = cfg.backend == "nixos" || cfg.desired.NixosConfig == { };
+          message = ''
+            services.osmoda.desired.NixosConfig needs services.osmoda.backend = "nixos": a profile beside the system cannot
+            change options of the system. Set it, or write the options into the configuration itself.
+          '';
+        }
+      ];
 
     # It is there without documents, too: a folder that vanishes is not a wish to delete what was in it.
     environment.etc."osmoda/desired.d".source = folder;

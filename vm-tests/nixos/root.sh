@@ -30,4 +30,6 @@ echo 'root:x:0:0::/root:/bin/bash' >etc/passwd
 echo 'root:x:0:' >etc/group
 mkdir -p etc/nixos nix/var/nix/profiles
 rm -rf var/lib/postgresql var/lib/redis var/lib/systemd run/*
+# Suites call it by this name.
+ln -s /run/current-system/sw/bin/osmoda usr/bin/osmoda
 mv usr/share/debian.new usr/share/debian

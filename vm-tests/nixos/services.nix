@@ -3,6 +3,7 @@
   lib,
   builders,
   debian,
+  packages,
   release,
 }:
 
@@ -33,51 +34,60 @@ let
     }
     .${release};
 
-  # Debian's interpreter finds Debian's libraries wherever it is called from.
-  interpreter =
-    name: arguments:
-    let
-      package = fromDebian name arguments // {
-        withPackages = _: package;
-        pkgs = lib.genAttrs [ ] absent;
-        interpreter = "${package}/bin/${arguments.attributes.program}";
-      };
-    in
-    package;
-
-  python3 = interpreter "python3" {
-    version = versions.python;
-    packages = [ "python3-minimal" "python${versions.python}-minimal" ];
+  # Debian's interpreters find Debian's libraries wherever they are called from.
+  perl = fromDebian "perl" {
+    version = versions.perl;
+    packages = [
+      "perl"
+      "perl-base"
+    ];
     attributes = {
-      program = "python3";
-      pythonVersion = versions.python;
-      sitePackages = "lib/python3/dist-packages";
+      interpreter = "${perl}/bin/perl";
+      withPackages = _: perl;
     };
   };
 
-  postgresql =
-    let
-      major = lib.versions.major versions.postgresql;
-      package =
-        fromDebian "postgresql" {
-          version = versions.postgresql;
-          packages = [ "postgresql-${major}" "postgresql-client-${major}" ];
-          # Debian keeps the files of each version apart, and the server looks for its own beside itself.
-          prefix = "/usr/lib/postgresql/${major}";
-        }
-        // {
-          psqlSchema = major;
-          withPackages = _: package;
-          withJIT = package;
-          withoutJIT = package;
-          pkgs = { };
-        };
-    in
-    package;
+  python3 = fromDebian "python3" {
+    version = versions.python;
+    packages = [
+      "python3-minimal"
+      "python${versions.python}-minimal"
+    ];
+    attributes = {
+      interpreter = "${python3}/bin/python3";
+      pythonVersion = versions.python;
+      sitePackages = "lib/python3/dist-packages";
+      withPackages = _: python3;
+    };
+  };
+
+  postgresql = fromDebian "postgresql" {
+    version = versions.postgresql;
+    packages = [
+      "postgresql-${postgresqlMajor}"
+      "postgresql-client-${postgresqlMajor}"
+    ];
+    # Debian keeps the files of each version apart, and the server looks for its own beside itself.
+    prefix = "/usr/lib/postgresql/${postgresqlMajor}";
+    attributes = {
+      psqlSchema = postgresqlMajor;
+      withPackages = _: postgresql;
+      withJIT = postgresql;
+      withoutJIT = postgresql;
+      pkgs = { };
+    };
+  };
+  postgresqlMajor = lib.versions.major versions.postgresql;
 
   dbus = fromDebian "dbus" {
     version = "1.14";
-    packages = [ "dbus" "dbus-daemon" "dbus-bin" "dbus-system-bus-common" "dbus-session-bus-common" ];
+    packages = [
+      "dbus"
+      "dbus-bin"
+      "dbus-daemon"
+      "dbus-session-bus-common"
+      "dbus-system-bus-common"
+    ];
     # Units as upstream has them; those of Debian name Debian's settings.
     postBuild = ''
       mkdir -p $out/libexec $out/lib/systemd/system $out/lib/systemd/user
@@ -105,24 +115,15 @@ let
       done
     '';
   };
-in
-{
-  inherit dbus postgresql python3;
-
-  "postgresql_${lib.versions.major versions.postgresql}" = postgresql;
-  python3Minimal = python3;
-  python3Packages = lib.genAttrs [ "python" ] (_: python3);
-
-  perl = interpreter "perl" {
-    version = versions.perl;
-    packages = [ "perl" "perl-base" ];
-    attributes.program = "perl";
-  };
-  perlPackages = lib.genAttrs [ "NetDBus" "XMLTwig" "ConfigIniFiles" "FileSlurp" "JSON" ] absent;
 
   systemd = fromDebian "systemd" {
     version = versions.systemd;
-    packages = [ "systemd" "systemd-sysv" "udev" "libnss-systemd" ];
+    packages = [
+      "libnss-systemd"
+      "systemd"
+      "systemd-sysv"
+      "udev"
+    ];
     # NixOS takes upstream's units one by one. The root keeps Debian's where systemd itself does not look for them.
     postBuild = ''
       mkdir -p $out/example/{sysctl.d,tmpfiles.d}
@@ -135,26 +136,59 @@ in
         [ -e "$out/example/$file" ] || touch "$out/example/$file"
       done
     '';
-    attributes =
-      {
-        interfaceVersion = 2;
-        kbd = debian.plain.kbd;
-        util-linux = debian.plain.util-linux;
-      }
-      # A part that is not compiled in has no units that NixOS would look for. Debian has most of them in packages of
-      # their own.
-      // lib.genAttrs (map (part: "with${part}") [
-        "Analyze" "ApparMor" "AppArmor" "Audit" "Bootloader" "Coredump" "Cryptsetup" "Efi" "Fido2" "Homed" "Hostnamed"
-        "HostnamedDbus" "Hwdb" "Importd" "Localed" "Machined" "Networkd" "Nss" "Oomd" "PCRE2" "Polkit" "Portabled"
-        "Remote" "Repart" "Resolved" "Sysupdate" "Sysusers" "Timedated" "Timesyncd" "Tpm2Tss" "Vmspawn"
-      ]) (_: false)
-      // {
-        withLogind = true;
-        withKmod = true;
-        # Debian 13 has it in a package of its own.
-        withUtmp = release == "bookworm";
-      };
+    attributes = {
+      interfaceVersion = 2;
+      kbd = packages.kbd;
+      util-linux = packages.util-linux;
+    }
+    # A part that is not compiled in has no units that NixOS would look for. Debian has most of them in packages of
+    # their own.
+    // lib.genAttrs (map (part: "with${part}") (
+      lib.splitString " " (
+        "AppArmor Audit Bootloader Coredump Cryptsetup Efi Fido2 Homed Hostnamed Importd Localed Machined Networkd Nss"
+        + " Oomd PCRE2 Polkit Portabled Remote Repart Resolved Sysupdate Sysusers Timedated Timesyncd Tpm2Tss Vmspawn"
+      )
+    )) (_: false)
+    // {
+      withLogind = true;
+      withKmod = true;
+      # Debian 13 has it in a package of its own.
+      withUtmp = release == "bookworm";
+    };
   };
+
+  # A container has the kernel of its host.
+  linuxPackages =
+    let
+      asks = lib.splitString " " "isYes isNo isModule isEnabled isDisabled isSet";
+      kernel = absent "linux" // {
+        version = "6.1";
+        modDirVersion = "6.1";
+        config = lib.genAttrs asks (_: _: true);
+        features = { };
+      };
+      all = {
+        inherit kernel;
+        stdenv.hostPlatform = lib.systems.elaborate "x86_64-linux";
+        extend = change: all // change all all;
+      };
+    in
+    all;
+in
+{
+  inherit
+    dbus
+    perl
+    postgresql
+    python3
+    systemd
+    ;
+
+  "postgresql_${postgresqlMajor}" = postgresql;
+  python3Minimal = python3;
+  python3Packages.python = python3;
+
+  systemdMinimal = systemd;
 
   nix = fromDebian "nix" {
     version = versions.nix;
@@ -168,7 +202,10 @@ in
 
   nginxStable = fromDebian "nginx" {
     version = versions.nginx;
-    packages = [ "nginx-light" "nginx" "nginx-common" ];
+    packages = [
+      "nginx"
+      "nginx-common"
+    ];
     postBuild = ''
       mkdir -p $out/conf
       for file in mime.types fastcgi.conf fastcgi_params uwsgi_params; do
@@ -184,7 +221,10 @@ in
 
   redis = fromDebian "redis" {
     version = versions.redis;
-    packages = [ "redis-server" "redis-tools" ];
+    packages = [
+      "redis-server"
+      "redis-tools"
+    ];
   };
 
   # The bus as Debian sets it up, with the folders that NixOS adds.
@@ -212,36 +252,24 @@ in
       done
     '';
 
-  # A container has the kernel of its host.
-  linuxPackages =
-    let
-      kernel = absent "linux" // {
-        version = "6.1";
-        modDirVersion = "6.1";
-        config = lib.genAttrs [ "isYes" "isNo" "isModule" "isEnabled" "isDisabled" "isSet" ] (_: _: true);
-        features = { };
-      };
-      packages = {
-        inherit kernel;
-        stdenv.hostPlatform = lib.systems.elaborate "x86_64-linux";
-        extend = change: packages // change packages packages;
-      };
-    in
-    packages;
+  inherit linuxPackages;
+  linuxPackages_latest = linuxPackages;
 
   libxcrypt = absent "libxcrypt" // {
-    enabledCryptSchemeIds = [ "y" "gy" "7" "2b" "2y" "2a" "6" ];
+    enabledCryptSchemeIds = lib.splitString " " "y gy 7 2b 2y 2a 6";
   };
 
   # C.UTF-8 needs no archive, and no test speaks another language.
   glibcLocales = runCommand "glibc-locales" { } "mkdir -p $out/lib/locale";
 
-  xorg = lib.genAttrs [ "xauth" "xorgserver" "setxkbmap" "xkeyboardconfig" ] absent // {
+  xorg = lib.genAttrs (lib.splitString " " "xauth xorgserver setxkbmap xkeyboardconfig") absent // {
     lndir = fromDebian "lndir" {
       packages = [ ];
       programs = [ "lndir" ];
     };
   };
+
+  unixtools = lib.genAttrs (lib.splitString " " "ifconfig netstat ping route xxd") absent;
 
   writers = {
     writeBash = builders.writeShellScript;

@@ -9,7 +9,7 @@ use machine_suites::wait;
 use crate::machine::Owned;
 
 /// Programs with where they go.
-const PROGRAMS: [(&str, &str); 7] = [
+pub const PROGRAMS: [(&str, &str); 7] = [
     ("agentd", "/usr/lib/osmoda/agentd"),
     ("osmoda-watch", "/usr/lib/osmoda/osmoda-watch"),
     ("osmoda-routines", "/usr/lib/osmoda/osmoda-routines"),
@@ -71,6 +71,9 @@ pub fn build(release: bool) -> Result<PathBuf> {
 pub fn install(machine: &dyn Owned, release: bool) -> Result<()> {
     let folder = crate::timed("building osModa", || build(release))?;
     crate::timed("installing osModa", || {
+        if machine.is_nixos() {
+            return crate::machine::nixos::install(machine, &folder);
+        }
         machine.sh("systemctl stop osmoda-agentd osmoda-watch osmoda-routines osmoda-witness 2>/dev/null || true")?;
         for (program, to) in PROGRAMS {
             machine.put(&folder.join(program), to)?;

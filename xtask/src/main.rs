@@ -6,6 +6,7 @@ mod failpoints;
 mod host;
 mod install;
 mod machine;
+mod nixos_eval;
 mod openapi;
 mod page;
 mod schemas;
@@ -38,6 +39,8 @@ enum Chore {
     /// Boot a machine to play with, and work with it.
     #[command(subcommand)]
     Machine(machine::Command),
+    /// Evaluate the NixOS modules with a nixpkgs, and judge what comes of it.
+    NixosEval(nixos_eval::NixosEval),
     /// Write the generated files (JSON Schemas, field tables, failpoints), or check that they are fresh.
     Schemas(schemas::Schemas),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Bench(bench) => bench.run(),
         Chore::Soak(soak) => soak.run(),
         Chore::Machine(command) => command.run(),
+        Chore::NixosEval(eval) => eval.run(),
         Chore::Schemas(schemas) => schemas.run(),
     };
     match result {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use osmoda_generation::{NixStore, manifest::Manifest, packages::changes, store_path::StorePath};
+use osmoda_generation::store_path::StorePath;
 use osmoda_ipc::{Call, Metrics, Peer, Peers, Service, api_documents};
 use osmoda_ledger::Event;
 use osmoda_runtime::WorkQueue;
@@ -26,7 +26,7 @@ use osmoda_schemas::{
         },
         common::Accepted,
     },
-    plan::{ClosureDiff, PackageChange},
+    plan::ClosureDiff,
     problem::Problem,
     switch::SwitchPurpose,
 };
@@ -34,9 +34,11 @@ use serde_json::json;
 use tokio::sync::{Mutex, watch};
 
 use crate::{
+    building::generation_of,
     controller::{ApplyOptions, Controller, Step},
     events,
     planning::plan_of,
+    preview,
     reconcile::Key,
     step_error::StepError,
     system,
@@ -49,6 +51,9 @@ const COLLECT: Duration = Duration::from_secs(1800);
 const CHECKS: Duration = Duration::from_secs(120);
 /// Time that taking in and building may take on a large machine.
 const BUILD: Duration = Duration::from_secs(180);
+
+/// Time that a system may be built to be looked at; what is downloaded meanwhile is there for the next try.
+const PREVIEW: Duration = Duration::from_secs(1800);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -65,7 +70,7 @@ pub fn service(state: Api, peers: Peers, metrics: Metrics) -> Service<Api> {
         .handle::<ListObjects, _, _>(list_objects)
         .handle::<GetObject, _, _>(get_object)
         .handle::<DeleteObject, _, _>(delete_object)
-        .handle_within::<GetPlan, _, _>(BUILD, get_plan)
+        .handle_within::<GetPlan, _, _>(PREVIEW, get_plan)
         .handle_within::<PostApply, _, _>(BUILD, apply)
         .handle::<GetStatus, _, _>(status)
         .handle::<ListGenerations, _, _>(list_generations)
@@ -151,41 +156,36 @@ async fn delete_object(api: Api, call: Call, request: ObjectId) -> Result<Accept
 }
 
 async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnswer, Problem> {
+    preview::check(&api.machine, call.peer, &request)?;
     check_options(&api, call.peer, &request.documents, false).await?;
     let mut controller = api.controller.lock().await;
     controller.admit(None, false).await.map_err(|e| e.problem())?;
-    let (plan, held) = if request.documents.is_empty() {
+    let renderers = controller.judge.renderers.clone();
+    let generation = |world: &World| {
+        let wanted = request.build.then(|| generation_of(world, &renderers).map_err(|e| e.problem()));
+        wanted.transpose()
+    };
+    let (plan, held, generation) = if request.documents.is_empty() {
         let plan = controller.plan().map_err(|e| StepError::from(e).problem())?;
-        (plan, controller.world.held().iter().cloned().collect())
+        (plan, controller.world.held().iter().cloned().collect(), generation(&controller.world)?)
     } else {
         let mut trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
         let plan = plan_of(&controller.base, &mut trial, &controller.judge);
-        (plan.map_err(|e| StepError::from(e).problem())?, Vec::new())
+        (plan.map_err(|e| StepError::from(e).problem())?, Vec::new(), generation(&trial)?)
     };
     let problems = controller.problems();
+    let manager = controller.manager.clone();
     let base = if plan.body.closure == ClosureDiff::default() { None } else { Some(controller.base.manifest.clone()) };
     drop(controller);
     let packages = match base {
-        Some(base) => packages(&api.machine.store, &base, &plan.body.closure).await,
+        Some(base) => preview::packages(&api.machine.store, &base, &plan.body.closure).await,
         None => Vec::new(),
     };
-    Ok(PlanAnswer { plan, packages, problems, held })
-}
-
-/// What a plan changes in the closure. It is for people only: where Nix cannot be asked, the plan is as good without.
-async fn packages(store: &NixStore, base: &Manifest, change: &ClosureDiff) -> Vec<PackageChange> {
-    let old = base.references();
-    let new = change.added.iter().filter_map(|path| path.parse().ok()).collect::<BTreeSet<StorePath>>();
-    // What a generation brings itself, such as an app's files, is not there before it is built.
-    let (there, unbuilt): (BTreeSet<_>, BTreeSet<_>) = new.into_iter().partition(|path| path.as_path().exists());
-    let stay = old.iter().copied().filter(|path| !change.removed.iter().any(|gone| gone == path.as_str()));
-    match tokio::try_join!(store.closure(old.iter().copied()), store.closure(stay.chain(&there))) {
-        Ok((before, after)) => changes(&before, &after.into_iter().chain(unbuilt).collect()),
-        Err(error) => {
-            tracing::warn!("the closure cannot be told: {error}");
-            Vec::new()
-        }
-    }
+    let preview = match generation {
+        Some(generation) => Some(preview::build(&api.machine, &manager, &generation).await?),
+        None => None,
+    };
+    Ok(PlanAnswer { plan, packages, preview, problems, held })
 }
 
 /// The world as it would be with these documents. Refuses all of them when one is not valid.
@@ -258,6 +258,10 @@ async fn check_options(api: &Api, peer: Peer, documents: &[DocumentFile], anew: 
 
 async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswer, Problem> {
     check_overrides(call.peer, &request)?;
+    if request.rebuild && api.machine.nixos.is_none() {
+        let problem = Problem::new(422, "needs-nixos-backend", "only the backend `nixos` builds a system");
+        return Err(problem.field("rebuild").hint("leave it out"));
+    }
     check_options(&api, call.peer, &request.documents, true).await?;
     let mut controller = api.controller.lock().await;
     let failed = |e: StepError| e.problem();
@@ -283,6 +287,7 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
         plan: request.plan,
         ttl: request.ttl,
         clear_quarantine: request.clear_quarantine,
+        rebuild: request.rebuild,
     };
     let (plan, step) = match controller.converge(Some(&options)).await {
         Ok(done) => done,
@@ -319,6 +324,7 @@ fn check_overrides(peer: Peer, request: &ApplyRequest) -> Result<(), Problem> {
     let override_of = [
         ("acceptMassDelete", request.accept_mass_delete, "ask the machine's owner"),
         ("clearQuarantine", request.clear_quarantine, "ask the machine's owner"),
+        ("rebuild", request.rebuild, "ask the machine's owner"),
         ("ttl", request.ttl.is_some(), "leave it out; a document says how long its own probation is"),
     ];
     match override_of.into_iter().find(|(_, asked, _)| peer.uid != 0 && *asked) {

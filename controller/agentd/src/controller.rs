@@ -18,6 +18,7 @@ use osmoda_systemd::Manager;
 use serde_json::json;
 
 use crate::{
+    building::generation_of,
     ingest::Judge,
     options::{CHECKING, OptionChecks},
     planning::{changed, is_changed, plan_of_changed, read_base},
@@ -92,6 +93,8 @@ pub struct ApplyOptions {
     pub plan: Option<String>,
     pub ttl: Option<Duration>,
     pub clear_quarantine: bool,
+    /// Although no document has changed: the system that it is a part of has.
+    pub rebuild: bool,
 }
 
 impl Controller {
@@ -281,6 +284,9 @@ impl Controller {
         if let Some(id) = self.in_flight()? {
             return Ok((self.plan()?, Step::Switching(id)));
         }
+        if self.machine.is_being_switched()? {
+            return Err(StepError::SystemSwitching);
+        }
         // Once the next one has begun, nobody tells how the last one ended.
         self.look_at_switch()?;
         self.base_follows()?;
@@ -299,7 +305,8 @@ impl Controller {
                 format!("{} of {} documents are gone at once", self.world.held().len(), self.world.admitted().len());
             self.holding = Some(("held", message));
         }
-        if plan.is_empty() && self.base.path.is_some() || plan.is_empty() && self.world.admitted().is_empty() {
+        let rebuild = apply.is_some_and(|a| a.rebuild);
+        if plan.is_empty() && !rebuild && (self.base.path.is_some() || self.world.admitted().is_empty()) {
             self.settle_statuses();
             return Ok((plan, Step::Settled));
         }
@@ -309,7 +316,7 @@ impl Controller {
             self.holding = Some(why);
             return Ok((plan, Step::Settled));
         }
-        let generation = self.build()?;
+        let generation = generation_of(&self.world, &self.judge.renderers)?;
         let path = generation.path().clone();
         let quarantine = self.machine.quarantine();
         if apply.is_some_and(|a| a.clear_quarantine) {

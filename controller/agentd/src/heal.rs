@@ -154,6 +154,10 @@ impl Controller {
         if !wanted.is_ill(unit, status.active) {
             return Ok(None);
         }
+        // It may be on its way out.
+        if self.machine.is_being_switched()? {
+            return Ok(Some(Duration::from_secs(1)));
+        }
         if let Some(wait) = wanted.wait(unit, Instant::now()) {
             return Ok(Some(wait));
         }

@@ -9,6 +9,7 @@ mod heal;
 pub mod ingest;
 pub mod options;
 mod planning;
+mod preview;
 pub mod reconcile;
 mod sources;
 mod status;

@@ -110,7 +110,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     };
     let turning = tokio::spawn(loop_.run());
     if let (Some(checks), Some(system)) = (options, &machine.nixos) {
-        tokio::spawn(checks.run(Nixos::new(machine.programs.join("nix"), system.clone()), queue.clone()));
+        let nixos = Nixos::new(machine.programs.join("nix"), system.clone());
+        tokio::spawn(checks.run(nixos, machine.run.clone(), queue.clone()));
     }
     let state = api::Api { controller, queue, machine, head: follower.head() };
     serve_while(turning, osmoda_ipc::serve(api::service(state, peers, metrics), &arguments.socket)).await

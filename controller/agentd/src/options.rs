@@ -22,6 +22,8 @@ use crate::reconcile::Key;
 pub const CHECKING: &str = "checking-options";
 /// A system that cannot be evaluated is tried again after this time.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Most verdicts that are kept.
+const VERDICTS: usize = 20_000;
 /// Names of options that a hint lists.
 const NAMES: usize = 8;
 
@@ -85,8 +87,8 @@ impl OptionChecks {
         let _ = tokio::time::timeout(at_most, waiting.wait_for(|waiting| *waiting == 0)).await;
     }
 
-    /// Checks what is asked, for ever.
-    pub async fn run(self, nixos: Nixos, queue: WorkQueue<Key>) {
+    /// Checks what is asked, for ever; `folder` is one of agentd's own.
+    pub async fn run(self, nixos: Nixos, folder: PathBuf, queue: WorkQueue<Key>) {
         let mut waiting = self.waiting.subscribe();
         loop {
             if waiting.wait_for(|waiting| *waiting > 0).await.is_err() {
@@ -94,7 +96,7 @@ impl OptionChecks {
             }
             let batch = self.lock().asked.clone();
             let documents: Vec<OptionsOf> = batch.values().map(|asked| asked.options.clone()).collect();
-            let answer = nixos.check(&documents).await;
+            let answer = nixos.check(&documents, &folder).await;
             if let Err(error) = &answer {
                 tracing::warn!("the options of {} documents cannot be checked: {error}", documents.len());
                 let (checks, queue) = (self.clone(), queue.clone());
@@ -126,6 +128,10 @@ impl OptionChecks {
                     "mend the system's own configuration; it is tried again every minute",
                 )],
             };
+            // Whoever writes ever new documents does not fill the memory: what is forgotten is found out again.
+            if known.verdicts.len() >= VERDICTS {
+                known.verdicts.clear();
+            }
             known.verdicts.insert(hash, verdict);
             // Somebody may have asked for it once more, from another file.
             let files = known.asked.remove(&hash).map_or(asked.files, |asked| asked.files);

@@ -155,7 +155,10 @@ impl Sources {
 
     /// What a file says is looked at again, although it has not changed.
     pub fn forget(&mut self, path: &Path) {
-        self.seen.remove(path);
+        // It stays known: otherwise nobody would notice that it is gone.
+        if let Some(fingerprint) = self.seen.get_mut(path) {
+            fingerprint.inode = (0, 0);
+        }
     }
 
     /// Looks at everything.

@@ -25,6 +25,9 @@ pub enum StepError {
     /// A file or link of ours.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// Somebody else is at it.
+    #[error("the NixOS system is being switched by somebody else")]
+    SystemSwitching,
     /// The switch cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -44,6 +47,7 @@ impl StepError {
             }
             Self::Nix(_) => (503, "nix-store-failed", "`osmoda doctor` looks into it"),
             Self::Io(_) => (500, "machine-not-writable", "is the disk full, or read-only?"),
+            Self::SystemSwitching => (409, "system-switching", "wait for it; `osmoda status` tells"),
             Self::Start(StartError::Busy(_)) => (409, "switch-in-flight", "wait for it: `osmoda history`"),
             Self::Start(_) => (503, "switch-not-started", "`osmoda doctor` looks into it"),
         };

@@ -200,6 +200,9 @@ pub struct Diff {
     /// Documents to look at as if they were applied; `-` is standard input.
     #[arg(short, long = "file", value_name = "PATH")]
     pub files: Vec<PathBuf>,
+    /// Build the NixOS system, too, and show what its activation would do (backend `nixos`).
+    #[arg(long)]
+    pub build: bool,
 }
 
 /// Arguments of `apply`.
@@ -226,6 +229,9 @@ pub struct Apply {
     /// Try a generation again that was rolled back before.
     #[arg(long)]
     pub clear_quarantine: bool,
+    /// Build the NixOS system anew although no document has changed: its own configuration has (backend `nixos`).
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 /// Arguments of `get`.

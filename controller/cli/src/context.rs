@@ -20,6 +20,9 @@ use crate::{
 /// Most bytes that are read of a file to show where in it something is wrong.
 const EXCERPT: u64 = 2 * 1024 * 1024;
 
+/// agentd's configuration.
+pub const CONFIG: &str = "/etc/osmoda/agentd.yaml";
+
 /// What every command needs.
 #[derive(Debug)]
 pub struct Context {

@@ -67,6 +67,8 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
         (SwitchState::Committed, SwitchPurpose::Rollback) => {
             record.base.clone().map(|left| (left, "somebody went back from it".to_owned()))
         }
+        // The same documents in another system: it is the system that failed.
+        (_, SwitchPurpose::Apply) if record.base.as_ref() == Some(&record.target) => None,
         (_, SwitchPurpose::Apply) if record.touched() || backend::boots(record).is_none() => {
             Some((record.target.clone(), failed()))
         }

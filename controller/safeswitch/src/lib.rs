@@ -17,6 +17,7 @@ mod quarantine;
 mod rollback;
 mod runner;
 mod start;
+mod systems;
 
 pub use agentd::Agentd;
 pub use gates::{GateRun, Verdict};

@@ -99,11 +99,6 @@ fn programs() -> PathBuf {
     own.as_deref().and_then(Path::parent).map_or_else(|| PathBuf::from("/usr/lib/osmoda"), PathBuf::from)
 }
 
-/// The system that runs (nixpkgs, `nixos/modules/system/activation/top-level.nix`).
-const CURRENT_SYSTEM: &str = "/run/current-system";
-/// The system that the machine was booted into.
-const BOOTED_SYSTEM: &str = "/run/booted-system";
-
 impl Machine {
     /// The machine with the backend that its operator has chosen.
     #[must_use]
@@ -122,45 +117,6 @@ impl Machine {
             (true, false) => Profile::of_systems(),
             (false, true) => Profile::default(),
             _ => self.profile.clone(),
-        }
-    }
-
-    /// The NixOS system that runs.
-    ///
-    /// # Errors
-    /// When this is no NixOS.
-    pub(crate) fn current_system(&self) -> Result<StorePath, SwitchError> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "this is no NixOS: backend `nixos` cannot be used");
-        let link = read_store_link(Path::new(CURRENT_SYSTEM)).and_then(|path| path.ok_or_else(missing));
-        link.map_err(SwitchError::io(CURRENT_SYSTEM))
-    }
-
-    /// The NixOS system that the machine was booted into.
-    pub(crate) fn booted_system(&self) -> Option<StorePath> {
-        read_store_link(Path::new(BOOTED_SYSTEM)).ok().flatten()
-    }
-
-    /// True when a NixOS system runs that is not the one which boots: chosen in the boot menu, or tried by somebody with
-    /// `nixos-rebuild test`.
-    ///
-    /// # Errors
-    /// When the links cannot be read.
-    pub fn runs_on_trial(&self) -> io::Result<bool> {
-        if self.nixos.is_none() {
-            return Ok(false);
-        }
-        let (runs, boots) = (read_store_link(Path::new(CURRENT_SYSTEM))?, self.profile.boots()?);
-        Ok(boots.is_some() && runs != boots)
-    }
-
-    /// True when this generation is what runs: with the backend `nixos` as a part of that very system.
-    ///
-    /// # Errors
-    /// When the links cannot be read.
-    pub fn is_running(&self, committed: &Committed) -> io::Result<bool> {
-        match &committed.system {
-            None => Ok(self.active()?.as_ref() == Some(&committed.path)),
-            Some(system) => Ok(read_store_link(Path::new(CURRENT_SYSTEM))?.as_ref() == Some(system)),
         }
     }
 

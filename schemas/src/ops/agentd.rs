@@ -12,7 +12,7 @@ use crate::{
     condition::ObjectStatus,
     object::{Kind, ObjectRef},
     operation::{Nothing, operations},
-    plan::{PackageChange, Plan},
+    plan::{PackageChange, Plan, UnitChange},
     problem::Problem,
     quantity::Duration,
 };
@@ -78,6 +78,23 @@ pub struct PlanRequest {
     /// Documents to look at as if they had been applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<DocumentFile>,
+    /// Build the NixOS system, too, and tell what it would change; only with the backend `nixos`, and for root.
+    #[serde(default)]
+    pub build: bool,
+}
+
+/// A NixOS system that was built to be looked at.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemPreview {
+    /// Its store path.
+    pub system: String,
+    /// What of its closure is not as in the one that runs.
+    pub packages: Vec<PackageChange>,
+    /// What its activation would do to units.
+    pub units: Vec<UnitChange>,
+    /// How long its evaluation and build took, in milliseconds.
+    pub build_ms: u64,
 }
 
 /// A plan, and what stands beside it.
@@ -88,6 +105,9 @@ pub struct PlanAnswer {
     /// What that changes in the machine's closure, packages that others need included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<PackageChange>,
+    /// The NixOS system that it would become, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<SystemPreview>,
     /// Documents that are not part of it, and why.
     pub problems: Vec<Problem>,
     /// Objects whose deletion is held back.
@@ -113,6 +133,9 @@ pub struct ApplyRequest {
     /// Try a generation again that was rolled back.
     #[serde(default)]
     pub clear_quarantine: bool,
+    /// Build the NixOS system anew although no document has changed; only with the backend `nixos`.
+    #[serde(default)]
+    pub rebuild: bool,
 }
 
 /// What an apply led to.

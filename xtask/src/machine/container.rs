@@ -1,4 +1,4 @@
-//! Containers of systemd-nspawn: a whole system in three seconds.
+//! Containers of systemd-nspawn: a whole system in three seconds, Debian or NixOS.
 
 use std::{
     fs,
@@ -11,7 +11,10 @@ use anyhow::{Context, Result, bail};
 
 use machine_suites::{Machine, wait};
 
-use super::{Owned, Release, folder, is_up, root::root};
+use super::{
+    Owned, Release, folder, is_up, nixos,
+    root::{Purpose, root},
+};
 use crate::host::{as_root, need, run};
 
 /// Moves itself to a control group of its own, and becomes the rest of its arguments.
@@ -26,13 +29,21 @@ pub struct Container {
 }
 
 impl Container {
-    /// Makes a container and boots it.
+    /// Makes a container of Debian and boots it.
     pub fn up(name: &str, release: Release) -> Result<Self> {
+        Self::of(name, &root(release, Purpose::Container)?)
+    }
+
+    /// Makes a container of NixOS from a tree of nixpkgs and boots it.
+    pub fn up_nixos(name: &str, release: Release, nixpkgs: &Path) -> Result<Self> {
+        Self::of(name, &nixos::root(release, nixpkgs)?)
+    }
+
+    fn of(name: &str, base: &Path) -> Result<Self> {
         need(&[("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")])?;
-        let base = root(release, false)?;
         let container = Self { name: name.to_owned() };
         container.remove()?;
-        run(as_root("cp").args(["-a", "--reflink=auto"]).arg(&base).arg(container.root()))?;
+        run(as_root("cp").args(["-a", "--reflink=auto"]).arg(base).arg(container.root()))?;
         container.boot()?;
         Ok(container)
     }
@@ -82,12 +93,36 @@ impl Container {
 
     fn remove(&self) -> Result<()> {
         self.cut()?;
+        // NixOS makes this folder one that not even root can take away.
+        let empty = self.root().join("var/empty");
+        if self.is_nixos() && empty.exists() {
+            run(as_root("chattr").arg("-i").arg(&empty))?;
+        }
         run(as_root("rm").arg("-rf").arg(self.root()).arg(self.pid_file()))?;
         Ok(())
     }
 }
 
+/// systemd-nspawn on a root, in a control group of its own.
+pub fn nspawn(name: &str, root: &Path) -> Command {
+    let mut command = if Path::new("/run/systemd/system").exists() {
+        as_root("systemd-nspawn")
+    } else {
+        // Without systemd on the host nobody makes a scope for it, and containers side by side would share theirs.
+        let mut shell = as_root("/bin/sh");
+        shell.args(["-c", OWN_GROUP, &format!("osmoda-{name}"), "systemd-nspawn", "--keep-unit"]);
+        shell
+    };
+    command.args(["--quiet", "--register=no", "--private-network", "--link-journal=no"]);
+    command.args(["--machine", &format!("osmoda-{name}"), "--directory"]).arg(root);
+    command
+}
+
 impl Owned for Container {
+    fn is_nixos(&self) -> bool {
+        self.root().join(nixos::PROFILE).is_symlink()
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = as_root("nsenter");
         let leader = self.leader().unwrap_or(-1).to_string();
@@ -102,7 +137,9 @@ impl Owned for Container {
             "HOME=/root",
             "TERM=xterm-256color",
         ]);
-        command.args(["LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
+        let first = if self.is_nixos() { "/run/wrappers/bin:/run/current-system/sw/bin:" } else { "" };
+        let path = format!("PATH={first}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.args(["LANG=C.UTF-8", &path]);
         command.args(words);
         command
     }
@@ -141,23 +178,14 @@ impl Machine for Container {
 
     fn boot(&self) -> Result<()> {
         let console = fs::File::create(folder().join(format!("container-{}.log", self.name)))?;
-        let mut command = if Path::new("/run/systemd/system").exists() {
-            as_root("systemd-nspawn")
+        let mut command = nspawn(&self.name, &self.root());
+        command.arg("--console=passive");
+        if self.is_nixos() {
+            // As a boot loader does it: the system that the profile points to.
+            command.arg(format!("/{}/init", nixos::PROFILE));
         } else {
-            // Without systemd on the host nobody makes a scope for it, and containers side by side would share theirs.
-            let mut shell = as_root("/bin/sh");
-            shell.args(["-c", OWN_GROUP, &format!("osmoda-{}", self.name), "systemd-nspawn", "--keep-unit"]);
-            shell
-        };
-        command.args([
-            "--quiet",
-            "--boot",
-            "--register=no",
-            "--private-network",
-            "--console=passive",
-            "--link-journal=no",
-        ]);
-        command.args(["--machine", &format!("osmoda-{}", self.name), "--directory"]).arg(self.root());
+            command.arg("--boot");
+        }
         use std::os::unix::process::CommandExt;
         let child = command
             .stdin(Stdio::null())

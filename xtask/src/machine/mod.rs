@@ -1,11 +1,12 @@
 //! Machines: real systems with systemd as process 1, made from Debian's packages, thrown away after use.
 
 mod container;
+pub mod nixos;
 mod root;
 mod vm;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command as Process, Stdio},
 };
 
@@ -62,6 +63,12 @@ pub enum Command {
         /// Leave osModa out.
         #[arg(long)]
         bare: bool,
+        /// NixOS, on the release's programs.
+        #[arg(long, conflicts_with = "vm")]
+        nixos: bool,
+        /// The tree of nixpkgs that NixOS is made from. Default: $OSMODA_NIXPKGS.
+        #[arg(long, requires = "nixos")]
+        nixpkgs: Option<PathBuf>,
     },
     /// Open a shell in it.
     Sh {
@@ -111,8 +118,12 @@ impl Command {
     /// Does it.
     pub fn run(self) -> Result<()> {
         match self {
-            Self::Up { which, release, bare } => {
-                let machine = up(&which.name, release, which.vm)?;
+            Self::Up { which, release, bare, nixos, nixpkgs } => {
+                let machine = if nixos {
+                    up_nixos(&which.name, release, &nixos::nixpkgs(nixpkgs)?.context(nixos::NO_NIXPKGS)?)?
+                } else {
+                    up(&which.name, release, which.vm)?
+                };
                 if !bare {
                     crate::install::install(machine.as_ref(), false)?;
                 }
@@ -144,6 +155,11 @@ pub trait Owned: Machine {
     /// Stops it and throws it away.
     fn down(&self) -> Result<()>;
 
+    /// True when it is NixOS.
+    fn is_nixos(&self) -> bool {
+        false
+    }
+
     /// Runs a shell script that has to succeed.
     fn sh(&self, script: &str) -> Result<String> {
         crate::host::run(&mut self.command(&["/bin/sh", "-ec", script]))
@@ -166,6 +182,11 @@ pub fn up(name: &str, release: Release, vm: bool) -> Result<Box<dyn Owned>> {
     if vm { Ok(Box::new(Vm::up(name, release)?)) } else { Ok(Box::new(Container::up(name, release)?)) }
 }
 
+/// Makes a machine of NixOS from a tree of nixpkgs and boots it. One of the same name is thrown away first.
+pub fn up_nixos(name: &str, release: Release, nixpkgs: &Path) -> Result<Box<dyn Owned>> {
+    Ok(Box::new(Container::up_nixos(name, release, nixpkgs)?))
+}
+
 fn open(which: &Which) -> Result<Box<dyn Owned>> {
     if which.vm { Ok(Box::new(Vm::open(&which.name)?)) } else { Ok(Box::new(Container::open(&which.name)?)) }
 }
@@ -173,12 +194,13 @@ fn open(which: &Which) -> Result<Box<dyn Owned>> {
 /// Runs the cases whose name contains `filter`, one after the other.
 fn suite(machine: &dyn Owned, filter: &str) -> Result<()> {
     let mut failed = 0;
-    for case in suites::all().into_iter().filter(|case| case.name.contains(filter)) {
+    let cases = if machine.is_nixos() { suites::nixos() } else { suites::all() };
+    for case in cases.into_iter().filter(|case| case.name.contains(filter)) {
         if case.on == Whole::Needed && !machine.is_whole() {
             println!("  SKIPPED {}: it needs a virtual machine", case.name);
             continue;
         }
-        failed += usize::from(crate::test::run_case(Host { machine }, &case).is_err());
+        failed += usize::from(crate::test::run_case(Host { machine }, &case, "here").is_err());
     }
     if failed == 0 { Ok(()) } else { bail!("{failed} cases failed") }
 }

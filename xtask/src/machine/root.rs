@@ -13,6 +13,12 @@ use crate::host::{as_root, need, run};
 /// What a machine needs, and what the stories and suites use as "a real service".
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,nix-bin,nix-setup-systemd,bubblewrap,nginx-light,curl,python3,\
                         ca-certificates,iproute2,procps,sqlite3,jq";
+/// What NixOS's own scripts and services call, and what stands for its packages (`vm-tests/nixos`).
+const NIXOS_PACKAGES: &str = "acl,attr,bzip2,cpio,dosfstools,fuse3,gawk,iputils-ping,kbd,kmod,less,\
+                              libconfig-inifiles-perl,libcap2-bin,libfile-slurp-perl,libjson-perl,libnet-dbus-perl,\
+                              libnss-systemd,libpam-systemd,libxml-twig-perl,logrotate,netbase,netcat-openbsd,\
+                              openssh-client,openssl,patch,perl,postgresql,redis-server,time,tzdata,udev,whois,\
+                              xutils-dev,xz-utils,zstd";
 /// What a virtual machine needs on top.
 const VM_PACKAGES: &str = "linux-image-cloud-amd64,initramfs-tools,openssh-server,e2fsprogs";
 /// The file in a root that tells what it was made of.
@@ -37,13 +43,28 @@ const MASKED: [&str; 13] = [
 const NIX_CONF: &str =
     "build-users-group =\nsubstituters =\nsandbox = false\nexperimental-features = nix-command flakes\n";
 
+/// What a root is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Debian in a container.
+    Container,
+    /// Debian in a virtual machine.
+    Vm,
+    /// NixOS on Debian's programs, in a container.
+    Nixos,
+}
+
 /// The root file system of a release; made when it is not there.
-pub fn root(release: Release, vm: bool) -> Result<PathBuf> {
-    let suffix = if vm { "-vm" } else { "" };
+pub fn root(release: Release, purpose: Purpose) -> Result<PathBuf> {
+    let (suffix, more, last) = match purpose {
+        Purpose::Container => ("", "", ""),
+        Purpose::Vm => ("-vm", VM_PACKAGES, ""),
+        Purpose::Nixos => ("-nixos", NIXOS_PACKAGES, include_str!("../../../vm-tests/nixos/root.sh")),
+    };
     let path = folder().join(format!("root-{}{suffix}", release.name()));
-    let packages = if vm { format!("{PACKAGES},{VM_PACKAGES}") } else { PACKAGES.to_owned() };
-    // Written last: a root that was cut off half-way, or is of other packages, is made anew.
-    if fs::read_to_string(path.join(MARK)).is_ok_and(|text| text == packages) {
+    let packages = if more.is_empty() { PACKAGES.to_owned() } else { format!("{PACKAGES},{more}") };
+    let mark = format!("{packages}{last}");
+    if is_made_of(&path, &mark) {
         return Ok(path);
     }
     need(&[
@@ -59,12 +80,27 @@ pub fn root(release: Release, vm: bool) -> Result<PathBuf> {
             .arg("--keyring=/usr/share/keyrings/debian-archive-keyring.gpg")
             .arg(release.name())
             .arg(&path))?;
-        prepare(&path, &packages)
+        prepare(&path)?;
+        if !last.is_empty() {
+            run(as_root("/bin/sh").args(["-c", last, "root"]).arg(&path))?;
+        }
+        mark_as(&path, &mark)
     })?;
     Ok(path)
 }
 
-fn prepare(path: &Path, packages: &str) -> Result<()> {
+/// True when a root is whole and made of this: what says so is written last.
+pub fn is_made_of(path: &Path, mark: &str) -> bool {
+    fs::read_to_string(path.join(MARK)).is_ok_and(|text| text == mark)
+}
+
+/// Says of a root what it is made of.
+pub fn mark_as(path: &Path, mark: &str) -> Result<()> {
+    run(as_root("/bin/sh").args(["-c", "printf %s \"$2\" > \"$1\"", "mark"]).arg(path.join(MARK)).arg(mark))?;
+    Ok(())
+}
+
+fn prepare(path: &Path) -> Result<()> {
     let mut script = String::from("set -e\ncd \"$1\"\nmkdir -p etc/nix etc/systemd/system\n");
     for unit in MASKED {
         script += &format!("ln -sf /dev/null 'etc/systemd/system/{unit}'\n");
@@ -72,7 +108,7 @@ fn prepare(path: &Path, packages: &str) -> Result<()> {
     script += &format!("cat > etc/nix/nix.conf <<'END'\n{NIX_CONF}END\n");
     script += "echo osmoda > etc/hostname\nprintf '127.0.0.1 localhost osmoda\\n' > etc/hosts\n";
     // Every machine is to have an id of its own.
-    script += &format!("rm -f etc/machine-id\ntouch etc/machine-id\nprintf %s '{packages}' > {MARK}\n");
+    script += "rm -f etc/machine-id\ntouch etc/machine-id\n";
     run(as_root("/bin/sh").args(["-c", &script, "prepare"]).arg(path))?;
     Ok(())
 }

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use machine_suites::{Machine, wait};
 
-use super::{Owned, Release, folder, is_up, root::root};
+use super::{
+    Owned, Release, folder, is_up,
+    root::{Purpose, root},
+};
 use crate::host::{as_root, need, run};
 
 /// A virtual machine.
@@ -24,7 +27,7 @@ impl Vm {
     /// Makes a virtual machine and boots it.
     pub fn up(name: &str, release: Release) -> Result<Self> {
         need(&[("qemu-system-x86_64", "qemu-system-x86"), ("mke2fs", "e2fsprogs"), ("ssh", "openssh-client")])?;
-        let base = root(release, true)?;
+        let base = root(release, Purpose::Vm)?;
         let vm = Self { name: name.to_owned() };
         vm.remove()?;
         fs::create_dir_all(vm.folder())?;

@@ -259,3 +259,18 @@ fn a_name_that_is_not_utf8_is_a_problem_and_goes_no_further() {
 fn key_of(twin: &Path) -> PathBuf {
     PathBuf::from(format!("{}{MISNAMED}", twin.display()))
 }
+
+#[test]
+fn what_is_looked_at_again_is_still_missed_when_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    fs::write(&path, "a").unwrap();
+    let mut sources = Sources::new(vec![dir.path().to_owned()], []);
+    sources.scan_all();
+    assert!(sources.scan_all().changes.is_empty());
+    sources.forget(&path);
+    assert_eq!(names(&sources.scan_paths(&BTreeSet::from([path.clone()]))), ["a.yaml"]);
+    sources.forget(&path);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(sources.scan_all().changes[&path], Found::Gone);
+}

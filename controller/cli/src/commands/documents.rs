@@ -12,7 +12,7 @@ use osmoda_schemas::{
     document,
     object::ObjectRef,
     ops::agentd::{ApplyRequest, DeleteObject, DocumentFile, GetPlan, ObjectId, PlanAnswer, PlanRequest, PostApply},
-    plan::{Change, FieldChange, PackageChange, Plan, UnitVerb},
+    plan::{Change, FieldChange, PackageChange, Plan, UnitChange, UnitVerb},
     problem::Problem,
     rules::{SetEntry, check_object, check_set, facts},
 };
@@ -21,7 +21,7 @@ use serde_json::json;
 use super::wait;
 use crate::{
     args::{Apply, Diff, Validate},
-    context::{Context, Failure},
+    context::{CONFIG, Context, Failure},
     print::{Cell, Printer, Tone},
 };
 
@@ -33,7 +33,7 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
     let config = match &arguments.config {
         // Not for this machine, perhaps: its authors need not be users here.
         Some(file) => Config::read(file, &String::from_utf8_lossy(&read(file)?)),
-        None => read_config(Path::new("/etc/osmoda/agentd.yaml")),
+        None => read_config(Path::new(CONFIG)),
     }
     .map_err(Failure::Problems)?;
     let mut paths = arguments.paths.clone();
@@ -94,7 +94,7 @@ pub fn validate(context: &Context, arguments: &Validate) -> Result<u8, Failure> 
 
 /// Shows what an apply would do.
 pub async fn diff(context: &Context, arguments: &Diff) -> Result<u8, Failure> {
-    let answer = plan(context, &arguments.files).await?;
+    let answer = plan(context, &arguments.files, arguments.build).await?;
     show(context, &answer)?;
     Ok(u8::from(!answer.plan.is_empty()))
 }
@@ -102,7 +102,7 @@ pub async fn diff(context: &Context, arguments: &Diff) -> Result<u8, Failure> {
 /// Makes the documents real.
 pub async fn apply(context: &Context, arguments: &Apply) -> Result<u8, Failure> {
     if arguments.dry_run {
-        let answer = plan(context, &arguments.files).await?;
+        let answer = plan(context, &arguments.files, false).await?;
         show(context, &answer)?;
         return Ok(0);
     }
@@ -112,11 +112,12 @@ pub async fn apply(context: &Context, arguments: &Apply) -> Result<u8, Failure> 
         ttl: arguments.ttl,
         accept_mass_delete: arguments.accept_mass_delete,
         clear_quarantine: arguments.clear_quarantine,
+        rebuild: arguments.rebuild,
     };
     let answer = context.agentd().call::<PostApply>(&request).await?;
     if context.printer.for_people() {
         context.show_problems(&answer.problems);
-        eprint!("{}", table(&context.printer, &answer.plan, &[]));
+        eprint!("{}", table(&context.printer, &answer.plan, &answer.plan.body.units, &[]));
     }
     match &answer.switch {
         Some(id) if arguments.wait => wait::follow(context, id).await,
@@ -154,8 +155,8 @@ pub async fn delete(context: &Context, objects: &[ObjectRef], wait: bool) -> Res
     }
 }
 
-async fn plan(context: &Context, paths: &[PathBuf]) -> Result<PlanAnswer, Failure> {
-    let request = PlanRequest { documents: documents(paths)? };
+async fn plan(context: &Context, paths: &[PathBuf], build: bool) -> Result<PlanAnswer, Failure> {
+    let request = PlanRequest { documents: documents(paths)?, build };
     Ok(context.agentd().call::<GetPlan>(&request).await?)
 }
 
@@ -163,7 +164,12 @@ fn show(context: &Context, answer: &PlanAnswer) -> Result<(), Failure> {
     if context.printer.for_people() {
         context.show_problems(&answer.problems);
     }
-    context.printer.print(answer, |printer| table(printer, &answer.plan, &answer.packages))?;
+    // What was built is known better than what was planned.
+    let (units, packages) = match &answer.preview {
+        Some(preview) => (&preview.units, &preview.packages),
+        None => (&answer.plan.body.units, &answer.packages),
+    };
+    context.printer.print(answer, |printer| table(printer, &answer.plan, units, packages))?;
     Ok(())
 }
 
@@ -230,7 +236,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// A plan for people.
-fn table(printer: &Printer, plan: &Plan, packages: &[PackageChange]) -> String {
+fn table(printer: &Printer, plan: &Plan, units: &[UnitChange], packages: &[PackageChange]) -> String {
     if plan.is_empty() {
         return format!(
             "{} {} objects are as they should be\n",
@@ -252,10 +258,8 @@ fn table(printer: &Printer, plan: &Plan, packages: &[PackageChange]) -> String {
             out += &field_line(printer, field);
         }
     }
-    if !plan.body.units.is_empty() {
-        let rows: Vec<Vec<Cell>> = plan
-            .body
-            .units
+    if !units.is_empty() {
+        let rows: Vec<Vec<Cell>> = units
             .iter()
             .map(|unit| {
                 let (verb, tone) = match unit.verb {

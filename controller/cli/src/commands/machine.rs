@@ -3,7 +3,7 @@
 use std::{fs, io::Write, path::Path, process::Command};
 
 use jiff::{SignedDuration, Timestamp};
-use osmoda_ipc::Client;
+use osmoda_ipc::{Client, read_config};
 use osmoda_ledger::{Cosigning, cosigning, verify};
 use osmoda_schemas::{
     diagnostics::visible,
@@ -11,13 +11,18 @@ use osmoda_schemas::{
     object::Kind,
     operation::Nothing,
     ops::{agentd::GetStatus, common::GetHealth},
+    rules::Backend,
 };
 use serde::Serialize;
 
 use crate::{
-    context::{Context, Failure},
+    context::{CONFIG, Context, Failure},
     print::{Cell, Tone},
 };
+
+/// Where systemd finds the generator of the backend `profile`: as installed, and on NixOS.
+const GENERATORS: [&str; 2] =
+    ["/usr/lib/systemd/system-generators/osmoda-generator", "/etc/systemd/system-generators/osmoda-generator"];
 
 /// Shows how osModa is.
 pub async fn status(context: &Context) -> Result<u8, Failure> {
@@ -107,7 +112,12 @@ pub async fn doctor(context: &Context) -> Result<u8, Failure> {
     let store = fs::metadata("/nix/store").map(|_| "/nix/store".to_owned()).map_err(|e| format!("/nix/store: {e}"));
     add("Nix store", store, "nix-bin makes it; is /nix mounted?");
     add("boot unit", unit("osmoda-boot.service"), "`systemctl enable --now osmoda-boot`");
-    add("generator", exists("/usr/lib/systemd/system-generators/osmoda-generator"), "install osModa again");
+    // With the backend `nixos` units are the system's own.
+    if read_config(Path::new(CONFIG)).is_ok_and(|config| config.backend == Backend::Profile) {
+        let found = GENERATORS.iter().find(|path| Path::new(path).exists());
+        let found = found.map(|path| (*path).to_owned()).ok_or_else(|| format!("{} is not there", GENERATORS[0]));
+        add("generator", found, "install osModa again");
+    }
     for (what, socket) in [("agentd", context.agentd()), ("watch", context.watch()), ("routines", context.routines())] {
         add(what, answers(&socket).await, "`systemctl status osmoda-agentd osmoda-watch osmoda-routines`");
     }

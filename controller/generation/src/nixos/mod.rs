@@ -91,12 +91,13 @@ impl Nixos {
 
     /// What is wrong with these documents' options, by those of the system. Nothing is built.
     ///
+    /// The documents are in a file in `folder` meanwhile, where nobody else checks any.
+    ///
     /// # Errors
     /// When the system cannot be evaluated at all.
-    pub async fn check(&self, documents: &[OptionsOf]) -> Result<Vec<Finding>, NixosError> {
-        let io = |source| NixosError::Io { what: "the options to check".to_owned(), source };
-        let folder = std::env::temp_dir();
-        let file = folder.join(format!("osmoda-options-{}-{:x}.json", std::process::id(), nonce()));
+    pub async fn check(&self, documents: &[OptionsOf], folder: &Path) -> Result<Vec<Finding>, NixosError> {
+        let file = folder.join("options-to-check.json");
+        let io = |source| NixosError::Io { what: file.display().to_string(), source };
         crate::durable::create_anew(&file)
             .and_then(|file| serde_json::to_writer(file, documents).map_err(io::Error::other))
             .map_err(io)?;
@@ -113,7 +114,6 @@ impl Nixos {
             self.source_argument().into(),
         ];
         let answer = run("nix-instantiate", &arguments, CHECK).await;
-        std::fs::remove_file(&file).map_err(io)?;
         serde_json::from_str(&answer?)
             .map_err(|e| NixosError::Io { what: "the answer of nix-instantiate".to_owned(), source: e.into() })
     }
@@ -139,10 +139,6 @@ impl Nixos {
             .collect();
         format!("{{ {fields}}}")
     }
-}
-
-fn nonce() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos())
 }
 
 fn host_name() -> String {

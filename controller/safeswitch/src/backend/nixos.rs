@@ -16,14 +16,20 @@ use osmoda_generation::{
     store_path::StorePath,
 };
 use osmoda_schemas::switch::{SwitchRecord, SystemSwitch};
-use osmoda_systemd::{ActivationPlan, ActivationReport, Step, UnitFailure};
+use osmoda_systemd::{ActivationPlan, ActivationReport, ActiveState, Step, UnitFailure};
 use tokio::process::Command;
 
 use super::{Backend, Way};
-use crate::{Runner, SwitchError};
+use crate::{Runner, SwitchError, systems::somebody_switches};
 
 /// Longest time that the boot loader may take.
 const BOOT_LOADER: Duration = Duration::from_secs(300);
+/// Time that it gets once everything that held it up is killed.
+const LATE: Duration = Duration::from_secs(30);
+/// SIGKILL.
+const KILL: i32 = 9;
+/// Time between two looks whether somebody else is still switching.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Lines of its words that a failure keeps.
 const WORDS: usize = 8;
 
@@ -78,8 +84,13 @@ impl Backend for Nixos {
             };
             let began = Instant::now();
             let timeout = runner.record.activation_timeout.as_std();
-            let output = switch_to_configuration(&system, "test", timeout).await?;
-            let mut report = report_of(&output);
+            let mut killed = Vec::new();
+            let output = switch_to_configuration(&system, "test", timeout, async {
+                killed = kill_stubborn(runner).await?;
+                Ok(())
+            })
+            .await?;
+            let mut report = ActivationReport { killed, ..report_of(&output) };
             report.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let active = runner.machine.active().map_err(SwitchError::io("the active generation"))?;
             // A system of somebody else's making has no generation, or one that was not the active one.
@@ -120,7 +131,7 @@ pub(crate) fn lead_back(profile: &Profile, base: &StorePath) -> Result<(), Switc
 /// Makes the boot loader boot what the profile leads to, with that system's own programs.
 pub(crate) async fn boot_entry_of(system: &StorePath) -> Result<(), SwitchError> {
     failpoint::before("nixos.boot", system);
-    let output = switch_to_configuration(system, "boot", BOOT_LOADER).await?;
+    let output = switch_to_configuration(system, "boot", BOOT_LOADER, async { Ok(()) }).await?;
     failpoint::after("nixos.boot", system);
     if output.status.success() {
         return Ok(());
@@ -140,9 +151,20 @@ fn path(text: &str) -> Result<StorePath, SwitchError> {
     text.parse().map_err(|e| SwitchError::Record(format!("{e}")))
 }
 
-/// Calls the system's own program.
-async fn switch_to_configuration(system: &StorePath, action: &str, timeout: Duration) -> Result<Output, SwitchError> {
+/// Calls the system's own program. What it waits for in vain is ended by `late`, once, when the time is over.
+async fn switch_to_configuration(
+    system: &StorePath,
+    action: &str,
+    timeout: Duration,
+    late: impl Future<Output = Result<(), SwitchError>>,
+) -> Result<Output, SwitchError> {
     let program = system.as_path().join("bin/switch-to-configuration");
+    // Some versions of it do not wait for another one, but fail.
+    let until = Instant::now() + timeout;
+    while somebody_switches().map_err(SwitchError::io("the lock of switch-to-configuration"))? && Instant::now() < until
+    {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     let what = || format!("{} {action}", program.display());
     let child = Command::new(&program)
         .arg(action)
@@ -154,10 +176,28 @@ async fn switch_to_configuration(system: &StorePath, action: &str, timeout: Dura
         .kill_on_drop(true)
         .spawn()
         .map_err(SwitchError::io(what()))?;
-    match tokio::time::timeout(timeout, child.wait_with_output()).await {
-        Ok(output) => output.map_err(SwitchError::io(what())),
-        Err(_) => Err(SwitchError::Record(format!("{} did not end within {} s", what(), timeout.as_secs()))),
+    let output = child.wait_with_output();
+    tokio::pin!(output);
+    if let Ok(output) = tokio::time::timeout(timeout, &mut output).await {
+        return output.map_err(SwitchError::io(what()));
     }
+    late.await?;
+    match tokio::time::timeout(LATE, output).await {
+        Ok(output) => output.map_err(SwitchError::io(what())),
+        Err(_) => Err(SwitchError::Record(format!("{} did not end within {} s", what(), (timeout + LATE).as_secs()))),
+    }
+}
+
+/// Ends for certain what is being stopped and does not stop: systemd would wait for TimeoutStopSec, or for ever. Gives its
+/// names.
+async fn kill_stubborn(runner: &Runner) -> Result<Vec<String>, SwitchError> {
+    let states = runner.manager.snapshot().await?;
+    let stopping = states.units.iter().filter(|(_, status)| status.active == ActiveState::Deactivating);
+    let names: Vec<String> = stopping.map(|(unit, _)| unit.clone()).collect();
+    for unit in &names {
+        runner.manager.kill(unit, KILL).await?;
+    }
+    Ok(names)
 }
 
 /// What it says that it did, and what failed.
