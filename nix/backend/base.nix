@@ -23,6 +23,13 @@ else if system != null then
   in
   if builtins.isFunction value then value { } else value
 else
-  import (if nixpkgs == null then <nixpkgs/nixos/lib/eval-config.nix> else /. + nixpkgs + "/nixos/lib/eval-config.nix") {
-    modules = [ (/. + configuration) ];
-  }
+  import
+    (
+      if nixpkgs == null then
+        <nixpkgs/nixos/lib/eval-config.nix>
+      else
+        /. + nixpkgs + "/nixos/lib/eval-config.nix"
+    )
+    {
+      modules = [ (/. + configuration) ];
+    }

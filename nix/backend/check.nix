@@ -14,9 +14,7 @@ let
   inherit (pkgs) lib;
   values = import ./values.nix { inherit lib pkgs; };
 
-  wrong =
-    at: problem: more:
-    [ ({ inherit at problem; } // more) ];
+  wrong = at: problem: more: [ ({ inherit at problem; } // more) ];
 
   # A value at a path of the tree of options.
   inTree =
@@ -134,9 +132,14 @@ lib.concatLists (
       ...
     }:
     lib.concatLists (
-      lib.imap0 (option: given: map (problem: problem // { inherit document option; }) (check given)) options
+      lib.imap0 (
+        option: given: map (problem: problem // { inherit document option; }) (check given)
+      ) options
       ++ lib.imap0 (
-        option: name: lib.optionals (!values.has name) (map (problem: problem // { inherit document option; }) (wrong [ ] "package" { names = [ name ]; }))
+        option: name:
+        lib.optionals (!values.has name) (
+          map (problem: problem // { inherit document option; }) (wrong [ ] "package" { names = [ name ]; })
+        )
       ) packages
     )
   ) (builtins.fromJSON (builtins.readFile documents))

@@ -43,7 +43,9 @@ in
     {
       # By this name NixOS tells which document it does not like.
       _file = "NixosConfig/${document.name}";
-      config = lib.mkMerge (map (option: lib.setAttrByPath option.path (values.resolve option.value)) document.options);
+      config = lib.mkMerge (
+        map (option: lib.setAttrByPath option.path (values.resolve option.value)) document.options
+      );
     }
   ) documents;
 

@@ -12,9 +12,9 @@ let
 
   interpolate =
     pattern: text:
-    lib.concatMapStrings (part: if builtins.isList part then "${package (builtins.head part)}" else part) (
-      builtins.split pattern text
-    );
+    lib.concatMapStrings (
+      part: if builtins.isList part then "${package (builtins.head part)}" else part
+    ) (builtins.split pattern text);
 
   string =
     text:
@@ -27,7 +27,9 @@ let
   missing =
     value:
     if builtins.isString value then
-      lib.filter (name: !has name) (map builtins.head (lib.filter builtins.isList (builtins.split reference value)))
+      lib.filter (name: !has name) (
+        map builtins.head (lib.filter builtins.isList (builtins.split reference value))
+      )
     else if builtins.isList value then
       lib.concatMap missing value
     else if builtins.isAttrs value then

@@ -38,13 +38,27 @@ let
             outputsToInstall = [ "out" ];
             available = true;
             priority = 5;
-          } // (attributes.meta or { });
+          }
+          // (attributes.meta or { });
           outputs = [ "out" ];
           override = _: package;
           passthru = { };
         }
-        // lib.genAttrs [ "out" "bin" "lib" "dev" "man" "doc" "info" "static" "data" "terminfo" ] (_: package)
-        // { overrideAttrs = _: package; }
+        // lib.genAttrs [
+          "out"
+          "bin"
+          "lib"
+          "dev"
+          "man"
+          "doc"
+          "info"
+          "static"
+          "data"
+          "terminfo"
+        ] (_: package)
+        // {
+          overrideAttrs = _: package;
+        }
         // removeAttrs attributes [ "meta" ];
     in
     package;
@@ -73,12 +87,14 @@ let
     decorate drv (
       {
         inherit name;
+        # `old: { }` or `final: old: { }`; what is built here has no other final attributes than its own.
         overrideAttrs =
           change:
           let
-            changed = if builtins.isFunction change then lib.toFunction change attributes else change;
+            first = lib.toFunction change attributes;
+            new = if builtins.isFunction first then first attributes else first;
           in
-          mkDerivation (attributes // (if builtins.isFunction changed then changed attributes else changed));
+          mkDerivation (attributes // new);
       }
       // lib.optionalAttrs (attributes ? pname) { inherit (attributes) pname; }
       // lib.optionalAttrs (attributes ? version) { inherit (attributes) version; }
@@ -109,7 +125,12 @@ let
     runCommand name
       (
         {
-          inherit text destination meta passthru;
+          inherit
+            text
+            destination
+            meta
+            passthru
+            ;
           passAsFile = [ "text" ];
           mode = if executable then "0755" else "0644";
         }
@@ -124,10 +145,12 @@ let
 
   writeText = name: text: writeTextFile { inherit name text; };
 
-  writeScript = name: text: writeTextFile {
-    inherit name text;
-    executable = true;
-  };
+  writeScript =
+    name: text:
+    writeTextFile {
+      inherit name text;
+      executable = true;
+    };
 
   shebang = "#!/bin/bash";
 
@@ -142,7 +165,11 @@ let
     }@attributes:
     runCommand name
       (
-        removeAttrs attributes [ "name" "paths" "postBuild" ]
+        removeAttrs attributes [
+          "name"
+          "paths"
+          "postBuild"
+        ]
         // {
           inherit paths;
           pathsToLink = attributes.pathsToLink or [ "/" ];
@@ -182,7 +209,11 @@ let
   linkFarm =
     name: entries:
     let
-      list = if builtins.isAttrs entries then lib.mapAttrsToList (name: path: { inherit name path; }) entries else entries;
+      list =
+        if builtins.isAttrs entries then
+          lib.mapAttrsToList (name: path: { inherit name path; }) entries
+        else
+          entries;
     in
     runCommand name { } ''
       mkdir -p "$out"
@@ -234,25 +265,31 @@ in
   runCommandCC = runCommand;
   runCommandNoCC = runCommand;
 
-  writeTextDir = path: text: writeTextFile {
-    name = baseNameOf path;
-    inherit text;
-    destination = "/${path}";
-  };
+  writeTextDir =
+    path: text:
+    writeTextFile {
+      name = baseNameOf path;
+      inherit text;
+      destination = "/${path}";
+    };
 
-  writeScriptBin = name: text: writeTextFile {
-    inherit name text;
-    executable = true;
-    destination = "/bin/${name}";
-  };
+  writeScriptBin =
+    name: text:
+    writeTextFile {
+      inherit name text;
+      executable = true;
+      destination = "/bin/${name}";
+    };
 
-  writeShellScriptBin = name: text: writeTextFile {
-    inherit name;
-    text = "${shebang}\n${text}\n";
-    executable = true;
-    destination = "/bin/${name}";
-    meta.mainProgram = name;
-  };
+  writeShellScriptBin =
+    name: text:
+    writeTextFile {
+      inherit name;
+      text = "${shebang}\n${text}\n";
+      executable = true;
+      destination = "/bin/${name}";
+      meta.mainProgram = name;
+    };
 
   writeShellApplication =
     {
@@ -260,7 +297,11 @@ in
       text,
       runtimeInputs ? [ ],
       runtimeEnv ? { },
-      bashOptions ? [ "errexit" "nounset" "pipefail" ],
+      bashOptions ? [
+        "errexit"
+        "nounset"
+        "pipefail"
+      ],
       meta ? { },
       ...
     }:
@@ -268,7 +309,10 @@ in
       inherit name;
       executable = true;
       destination = "/bin/${name}";
-      meta = { mainProgram = name; } // meta;
+      meta = {
+        mainProgram = name;
+      }
+      // meta;
       text = ''
         ${shebang}
         ${lib.concatMapStringsSep "\n" (option: "set -o ${option}") bashOptions}
@@ -278,7 +322,14 @@ in
       '';
     };
 
-  linkFarmFromDrvs = name: packages: linkFarm name (map (p: { inherit (p) name; path = p; }) packages);
+  linkFarmFromDrvs =
+    name: packages:
+    linkFarm name (
+      map (p: {
+        inherit (p) name;
+        path = p;
+      }) packages
+    );
 
   concatTextFile =
     {
@@ -315,17 +366,31 @@ in
 
   # @name@ of every attribute.
   substituteAll =
-    { src, isExecutable ? false, dir ? null, ... }@attributes:
-    runCommand (attributes.name or (baseNameOf (toString src))) (removeAttrs attributes [ "dir" "isExecutable" ]) ''
-      target=$out${lib.optionalString (dir != null) "/${dir}/$name"}
-      mkdir -p "$(dirname "$target")"
-      substituteAll "$src" "$target"
-      ${lib.optionalString isExecutable ''chmod +x "$target"''}
-      ${attributes.postInstall or ""}
-    '';
+    {
+      src,
+      isExecutable ? false,
+      dir ? null,
+      ...
+    }@attributes:
+    runCommand (attributes.name or (baseNameOf (toString src)))
+      (removeAttrs attributes [
+        "dir"
+        "isExecutable"
+      ])
+      ''
+        target=$out${lib.optionalString (dir != null) "/${dir}/$name"}
+        mkdir -p "$(dirname "$target")"
+        substituteAll "$src" "$target"
+        ${lib.optionalString isExecutable ''chmod +x "$target"''}
+        ${attributes.postInstall or ""}
+      '';
 
   substitute =
-    { src, substitutions ? [ ], ... }@attributes:
+    {
+      src,
+      substitutions ? [ ],
+      ...
+    }@attributes:
     runCommand (attributes.name or (baseNameOf (toString src))) { inherit src; } ''
       substitute "$src" "$out" ${lib.escapeShellArgs substitutions}
     '';

@@ -29,39 +29,76 @@ let
 
   json = _: {
     type = value "JSON value";
-    generate = name: content: runCommand name {
-      text = builtins.toJSON content;
-      passAsFile = [ "text" ];
-    } ''/usr/bin/python3 -m json.tool --no-ensure-ascii "$textPath" "$out"'';
+    generate =
+      name: content:
+      runCommand name {
+        text = builtins.toJSON content;
+        passAsFile = [ "text" ];
+      } ''/usr/bin/python3 -m json.tool --no-ensure-ascii "$textPath" "$out"'';
   };
 
-  atom = types.nullOr (types.oneOf [ types.bool types.int types.float types.str types.path ]);
+  atom = types.nullOr (
+    types.oneOf [
+      types.bool
+      types.int
+      types.float
+      types.str
+      types.path
+    ]
+  );
 
-  atomOrList = { listsAsDuplicateKeys ? false, listToValue ? null, ... }:
+  atomOrList =
+    {
+      listsAsDuplicateKeys ? false,
+      listToValue ? null,
+      ...
+    }:
     if listsAsDuplicateKeys || listToValue != null then types.either atom (types.listOf atom) else atom;
 
   # Lists become one word, where a program reads them so.
-  words = listToValue: lib.mapAttrsRecursiveCond (v: !lib.isDerivation v) (
-    _: v: if builtins.isList v && listToValue != null then listToValue v else v
-  );
-
-  ini = { listsAsDuplicateKeys ? false, listToValue ? null, ... }@arguments: {
-    type = types.attrsOf (types.attrsOf (atomOrList arguments));
-    lib.types.atom = atom;
-    generate = name: content: writeText name (
-      lib.generators.toINI (
-        { inherit listsAsDuplicateKeys; } // removeAttrs arguments [ "listToValue" "listsAsDuplicateKeys" "atomsCoercedToLists" ]
-      ) (words listToValue content)
+  words =
+    listToValue:
+    lib.mapAttrsRecursiveCond (v: !lib.isDerivation v) (
+      _: v: if builtins.isList v && listToValue != null then listToValue v else v
     );
-  };
+
+  ini =
+    {
+      listsAsDuplicateKeys ? false,
+      listToValue ? null,
+      ...
+    }@arguments:
+    {
+      type = types.attrsOf (types.attrsOf (atomOrList arguments));
+      lib.types.atom = atom;
+      generate =
+        name: content:
+        writeText name (
+          lib.generators.toINI (
+            {
+              inherit listsAsDuplicateKeys;
+            }
+            // removeAttrs arguments [
+              "listToValue"
+              "listsAsDuplicateKeys"
+              "atomsCoercedToLists"
+            ]
+          ) (words listToValue content)
+        );
+    };
 
   # The part of TOML that is needed to write any value: keys quoted as in JSON, tables inline below the first level.
-  toml = _:
+  toml =
+    _:
     let
       inline =
         v:
         if builtins.isAttrs v && !(v ? outPath) then
-          "{ ${lib.concatStringsSep ", " (lib.mapAttrsToList (k: x: "${builtins.toJSON k} = ${inline x}") (present v))} }"
+          "{ ${
+            lib.concatStringsSep ", " (
+              lib.mapAttrsToList (k: x: "${builtins.toJSON k} = ${inline x}") (present v)
+            )
+          } }"
         else if builtins.isList v then
           "[ ${lib.concatMapStringsSep ", " inline v} ]"
         else
@@ -72,13 +109,16 @@ let
     in
     {
       type = value "TOML value";
-      generate = name: content:
+      generate =
+        name: content:
         let
           parts = lib.partition (k: isTable content.${k}) (lib.attrNames (present content));
         in
         writeText name (
           lib.concatMapStrings (k: line k content.${k}) parts.wrong
-          + lib.concatMapStrings (k: "[${builtins.toJSON k}]\n" + lib.concatStrings (lib.mapAttrsToList line (present content.${k}))) parts.right
+          + lib.concatMapStrings (
+            k: "[${builtins.toJSON k}]\n" + lib.concatStrings (lib.mapAttrsToList line (present content.${k}))
+          ) parts.right
         );
     };
 in
@@ -90,32 +130,61 @@ in
 
   iniWithGlobalSection = arguments: {
     type = types.submodule {
-      options.sections = lib.mkOption { type = (ini arguments).type; default = { }; };
-      options.globalSection = lib.mkOption { type = types.attrsOf (atomOrList arguments); default = { }; };
+      options.sections = lib.mkOption {
+        type = (ini arguments).type;
+        default = { };
+      };
+      options.globalSection = lib.mkOption {
+        type = types.attrsOf (atomOrList arguments);
+        default = { };
+      };
     };
     lib.types.atom = atom;
-    generate = name: content: writeText name (lib.generators.toINIWithGlobalSection
-      (removeAttrs arguments [ "listToValue" "atomsCoercedToLists" ]) content);
+    generate =
+      name: content:
+      writeText name (
+        lib.generators.toINIWithGlobalSection (removeAttrs arguments [
+          "listToValue"
+          "atomsCoercedToLists"
+        ]) content
+      );
   };
 
   gitIni = _: {
-    type = types.attrsOf (types.attrsOf (types.either atom (types.either (types.listOf atom) (types.attrsOf atom))));
+    type = types.attrsOf (
+      types.attrsOf (types.either atom (types.either (types.listOf atom) (types.attrsOf atom)))
+    );
     generate = name: content: writeText name (lib.generators.toGitINI content);
   };
 
-  keyValue = { listsAsDuplicateKeys ? false, listToValue ? null, ... }@arguments: {
-    type = types.attrsOf (atomOrList arguments);
-    lib.types.atom = atom;
-    generate = name: content: writeText name (
-      lib.generators.toKeyValue (
-        { inherit listsAsDuplicateKeys; } // removeAttrs arguments [ "listToValue" "listsAsDuplicateKeys" ]
-      ) (words listToValue content)
-    );
-  };
+  keyValue =
+    {
+      listsAsDuplicateKeys ? false,
+      listToValue ? null,
+      ...
+    }@arguments:
+    {
+      type = types.attrsOf (atomOrList arguments);
+      lib.types.atom = atom;
+      generate =
+        name: content:
+        writeText name (
+          lib.generators.toKeyValue (
+            {
+              inherit listsAsDuplicateKeys;
+            }
+            // removeAttrs arguments [
+              "listToValue"
+              "listsAsDuplicateKeys"
+            ]
+          ) (words listToValue content)
+        );
+    };
 
   systemd = {
     type = types.attrsOf (types.attrsOf (types.either atom (types.listOf atom)));
-    generate = name: content: writeText name (lib.generators.toINI { listsAsDuplicateKeys = true; } content);
+    generate =
+      name: content: writeText name (lib.generators.toINI { listsAsDuplicateKeys = true; } content);
   };
 
   elixirConf = _: throw "vm-tests/nixos has no format elixirConf";
@@ -125,7 +194,11 @@ in
   };
   pythonVars = _: {
     type = types.attrsOf (value "Python value");
-    generate = name: content: writeText name (lib.concatStrings (lib.mapAttrsToList (k: v: "${k} = ${builtins.toJSON v}\n") content));
+    generate =
+      name: content:
+      writeText name (
+        lib.concatStrings (lib.mapAttrsToList (k: v: "${k} = ${builtins.toJSON v}\n") content)
+      );
   };
   lua = _: {
     type = value "Lua value";

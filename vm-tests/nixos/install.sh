@@ -2,6 +2,7 @@
 # In the machine: makes a package of osModa's files in /root/osmoda-files, and the machine's system one with osModa.
 set -eu
 cd /etc/nixos
+for file in all classic flake system; do cp "source/vm-tests/nixos/etc/$file.nix" .; done
 
 files=$(nix-store --add /root/osmoda-files)
 rm -rf /root/osmoda-files

@@ -1,5 +1,10 @@
 # What is different on a NixOS whose packages are Debian's files, and which runs in a container of systemd-nspawn.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 
 {
   boot.isContainer = true;
@@ -17,7 +22,10 @@
   nix.settings = {
     sandbox = false;
     substituters = lib.mkForce [ ];
-    experimental-features = [ "nix-command" "flakes" ];
+    experimental-features = [
+      "nix-command"
+      "flakes"
+    ];
   };
 
   i18n.defaultLocale = "C.UTF-8";
@@ -37,7 +45,9 @@
   systemd.shutdownRamfs.enable = false;
   system.disableInstallerTools = true;
   system.nssModules = lib.mkForce [ ];
-  xdg = lib.genAttrs [ "autostart" "icons" "menus" "mime" "sounds" ] (_: { enable = false; });
+  xdg = lib.genAttrs [ "autostart" "icons" "menus" "mime" "sounds" ] (_: {
+    enable = false;
+  });
 
   # Programs of Debian stand where they always stood, /usr/bin/env and /bin/sh with them.
   environment.defaultPackages = [ ];
@@ -54,9 +64,15 @@
   services.postgresql.package = lib.mkOverride 999 pkgs.postgresql;
 
   # Compiled into Debian's are folders that the unit may not write to.
-  services.nginx.commonHttpConfig = lib.concatMapStrings (
-    name: "${name}_temp_path /var/cache/nginx/${name};\n"
-  ) [ "client_body" "proxy" "fastcgi" "uwsgi" "scgi" ];
+  services.nginx.commonHttpConfig =
+    lib.concatMapStrings (name: "${name}_temp_path /var/cache/nginx/${name};\n")
+      [
+        "client_body"
+        "proxy"
+        "fastcgi"
+        "uwsgi"
+        "scgi"
+      ];
 
   # Asked to keep the kernel from auditing, it would need auditctl.
   systemd.services.audit.enable = false;

@@ -69,7 +69,13 @@ let
       newScope = extra: lib.callPackageWith (self // extra);
 
       # What is fetched in nixpkgs is not there.
-      fetchurl = { name ? baseNameOf url, url ? "source", ... }: debian.absent name;
+      fetchurl =
+        {
+          name ? baseNameOf url,
+          url ? "source",
+          ...
+        }:
+        debian.absent name;
       fetchFromGitHub = { repo, ... }: debian.absent repo;
       pkgsCross = throw "vm-tests/nixos has no packages of other platforms";
     }
@@ -92,13 +98,16 @@ let
   extend =
     overlays:
     let
-      final = lib.foldl' (before: overlay: before // overlay final before) self overlays // buildsForItself final // {
-        pkgs = final;
-        callPackage = lib.callPackageWith final;
-        callPackages = lib.callPackagesWith final;
-        appendOverlays = more: if more == [ ] then final else extend (overlays ++ more);
-        extend = overlay: extend (overlays ++ [ overlay ]);
-      };
+      final =
+        lib.foldl' (before: overlay: before // overlay final before) self overlays
+        // buildsForItself final
+        // {
+          pkgs = final;
+          callPackage = lib.callPackageWith final;
+          callPackages = lib.callPackagesWith final;
+          appendOverlays = more: if more == [ ] then final else extend (overlays ++ more);
+          extend = overlay: extend (overlays ++ [ overlay ]);
+        };
     in
     final;
 in

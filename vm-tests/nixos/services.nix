@@ -136,26 +136,25 @@ let
         [ -e "$out/example/$file" ] || touch "$out/example/$file"
       done
     '';
-    attributes =
-      {
-        interfaceVersion = 2;
-        kbd = packages.kbd;
-        util-linux = packages.util-linux;
-      }
-      # A part that is not compiled in has no units that NixOS would look for. Debian has most of them in packages of
-      # their own.
-      // lib.genAttrs (map (part: "with${part}") (
-        lib.splitString " " (
-          "AppArmor Audit Bootloader Coredump Cryptsetup Efi Fido2 Homed Hostnamed Importd Localed Machined Networkd Nss"
-          + " Oomd PCRE2 Polkit Portabled Remote Repart Resolved Sysupdate Sysusers Timedated Timesyncd Tpm2Tss Vmspawn"
-        )
-      )) (_: false)
-      // {
-        withLogind = true;
-        withKmod = true;
-        # Debian 13 has it in a package of its own.
-        withUtmp = release == "bookworm";
-      };
+    attributes = {
+      interfaceVersion = 2;
+      kbd = packages.kbd;
+      util-linux = packages.util-linux;
+    }
+    # A part that is not compiled in has no units that NixOS would look for. Debian has most of them in packages of
+    # their own.
+    // lib.genAttrs (map (part: "with${part}") (
+      lib.splitString " " (
+        "AppArmor Audit Bootloader Coredump Cryptsetup Efi Fido2 Homed Hostnamed Importd Localed Machined Networkd Nss"
+        + " Oomd PCRE2 Polkit Portabled Remote Repart Resolved Sysupdate Sysusers Timedated Timesyncd Tpm2Tss Vmspawn"
+      )
+    )) (_: false)
+    // {
+      withLogind = true;
+      withKmod = true;
+      # Debian 13 has it in a package of its own.
+      withUtmp = release == "bookworm";
+    };
   };
 
   # A container has the kernel of its host.

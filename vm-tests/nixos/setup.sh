@@ -5,7 +5,7 @@ shopt -s nullglob
 export PATH=${path:+$path:}/usr/bin:/usr/sbin HOME=/homeless-shelter TZ=UTC LC_ALL=C.UTF-8
 umask 0022
 
-# Bash 5.1 leaves arrays of attributes as words; `nativeBuildInputs` are what a build may run.
+# What the build may run, and functions that it brings.
 for input in $nativeBuildInputs $buildInputs; do
   [ -d "$input/bin" ] && PATH=$input/bin:$PATH
   [ -f "$input/nix-support/setup-hook" ] && . "$input/nix-support/setup-hook"
@@ -99,8 +99,6 @@ wrapProgram() {
   mv "$program" "$hidden"
   makeWrapper "$hidden" "$program" "$@"
 }
-
-installShellCompletion() { :; }
 
 # Runs the derivation's own words: `buildCommand`, else the phases that it has.
 if [ -n "$buildCommandPath" ]; then

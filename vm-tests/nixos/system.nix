@@ -1,5 +1,5 @@
-# The NixOS of `cargo xtask machine up --nixos`. In the machine it stands in /etc/nixos/osmoda/vm-tests/nixos, called with
-# no arguments by /etc/nixos/system.nix, which is what the backend's `nixos.system` names.
+# The NixOS of `cargo xtask machine up --nixos`. In the machine etc/system.nix calls it, which is /etc/nixos/system.nix and
+# what the backend's `nixos.system` names.
 #
 #   nixpkgs  a tree of nixpkgs, or of its folders nixos/ and lib/ alone
 #   modules  what the system has besides machine.nix

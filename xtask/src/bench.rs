@@ -1,21 +1,29 @@
 //! `cargo xtask bench`: figures, each against a reference of the same run.
 
 mod machine;
+mod nixos;
 
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use machine_suites::Host;
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Release, up};
+use crate::machine::{Owned, Release, nixos as nixos_machine, up, up_nixos};
 
 /// Measure, and write `target/bench/results.json`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// Write the table into docs/performance.md, too.
+    /// Write the tables into docs/performance.md, too.
     #[arg(long)]
     write: bool,
+    /// The tree of nixpkgs that the backend `nixos` is measured with. Default: $OSMODA_NIXPKGS; without one it is skipped.
+    #[arg(long)]
+    nixpkgs: Option<std::path::PathBuf>,
+    /// Only the backend `nixos`.
+    #[arg(long)]
+    nixos: bool,
 }
 
 /// One figure.
@@ -42,25 +50,44 @@ pub struct Figure {
 impl Bench {
     /// Measures.
     pub fn run(&self) -> Result<()> {
-        let mut figures = ledger()?;
-        let machine = up("bench", Release::Bookworm, false)?;
-        let measured = crate::install::install(machine.as_ref(), true)
-            .and_then(|()| machine::measure(machine_suites::Host { machine: machine.as_ref() }));
-        machine.down()?;
-        figures.extend(measured?);
+        let mut all = Vec::new();
+        if !self.nixos {
+            let mut figures = ledger()?;
+            let machine = up("bench", Release::Bookworm, false)?;
+            figures.extend(on(machine.as_ref(), machine::measure)?);
+            self.show("table", &figures)?;
+            all.extend(figures);
+        }
+        match nixos_machine::nixpkgs(self.nixpkgs.clone())? {
+            Some(nixpkgs) => {
+                let machine = up_nixos("bench-nixos", Release::Bookworm, &nixpkgs)?;
+                let figures = on(machine.as_ref(), nixos::measure)?;
+                self.show("nixos", &figures)?;
+                all.extend(figures);
+            }
+            None => println!("SKIPPED: the backend `nixos`: {}", nixos_machine::NO_NIXPKGS),
+        }
         let folder = crate::root().join("target/bench");
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("results.json"), serde_json::to_string_pretty(&figures)? + "\n")?;
-        let table = table(&figures);
-        println!("{table}");
-        if self.write {
-            crate::page::write_part("performance.md", "table", &table)?;
-        }
-        let goals = figures.iter().filter(|figure| figure.goal != "shown");
+        std::fs::write(folder.join("results.json"), serde_json::to_string_pretty(&all)? + "\n")?;
+        let goals = all.iter().filter(|figure| figure.goal != "shown");
         let (met, missed): (Vec<_>, Vec<_>) = goals.partition(|figure| figure.met);
         println!("{} of {} goals met", met.len(), met.len() + missed.len());
         Ok(())
     }
+
+    fn show(&self, part: &str, figures: &[Figure]) -> Result<()> {
+        let table = table(figures);
+        println!("{table}");
+        if self.write { crate::page::write_part("performance.md", part, &table) } else { Ok(()) }
+    }
+}
+
+/// Installs osModa as it is shipped, measures, and throws the machine away.
+fn on(machine: &dyn Owned, measure: impl FnOnce(Host<'_>) -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
+    let measured = crate::install::install(machine, true).and_then(|()| measure(Host { machine }));
+    machine.down()?;
+    measured
 }
 
 fn ledger() -> Result<Vec<Figure>> {

@@ -64,19 +64,26 @@ impl Test {
         let started = Instant::now();
         let mut tally = Tally::default();
         let nixpkgs = nixos::nixpkgs(self.nixpkgs.clone())?;
+        if let Some(filter) = &self.case
+            && !self.has_one_of(&suites::all())
+            && !self.has_one_of(&suites::nixos())
+        {
+            bail!("no case has `{filter}` in its name");
+        }
         if self.case.is_none() {
             on_this_machine(&mut tally)?;
             nix_files(nixpkgs.as_deref(), &mut tally)?;
         }
         if !self.quick {
             let releases = self.release.map_or_else(|| vec![Release::Bookworm, Release::Trixie], |one| vec![one]);
-            for release in &releases {
-                self.on_a_machine(*release, false, &mut tally)?;
+            if self.has_one_of(&suites::all()) {
+                // They wait more than they work.
+                side_by_side(&releases, &mut tally, |release, tally| self.on_a_machine(release, false, tally))?;
             }
-            if let Some(nixpkgs) = &nixpkgs {
-                for release in &releases {
-                    self.on_nixos(*release, nixpkgs, &mut tally)?;
-                }
+            if !self.has_one_of(&suites::nixos()) {
+                // Others were asked for.
+            } else if let Some(nixpkgs) = &nixpkgs {
+                side_by_side(&releases, &mut tally, |release, tally| self.on_nixos(release, nixpkgs, tally))?;
             } else {
                 tally.skipped.push(format!("the suites of NixOS: {}", nixos::NO_NIXPKGS));
             }
@@ -102,7 +109,6 @@ impl Test {
     fn on_a_machine(&self, release: Release, vm: bool, tally: &mut Tally) -> Result<()> {
         let kind = if vm { "virtual machine" } else { "container" };
         let place = format!("Debian {} {kind}", release.name());
-        println!("\non a {place}");
         let name = format!("test-{}", release.name());
         let machine = crate::timed(&format!("booting a {place}"), || machine::up(&name, release, vm))?;
         install::install(machine.as_ref(), false)?;
@@ -128,19 +134,26 @@ impl Test {
 
     fn on_nixos(&self, release: Release, nixpkgs: &Path, tally: &mut Tally) -> Result<()> {
         let place = format!("NixOS on Debian {}", release.name());
-        println!("\non {place}");
         let name = format!("test-nixos-{}", release.name());
-        let machine = crate::timed("booting it", || machine::up_nixos(&name, release, nixpkgs))?;
+        let machine = crate::timed(&format!("booting a {place}"), || machine::up_nixos(&name, release, nixpkgs))?;
         install::install(machine.as_ref(), false)?;
         self.cases(suites::nixos(), Host { machine: machine.as_ref() }, &place, tally);
         machine.down()
+    }
+
+    fn is_asked_for(&self, case: &Case) -> bool {
+        self.case.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()))
+    }
+
+    fn has_one_of(&self, cases: &[Case]) -> bool {
+        cases.iter().any(|case| self.is_asked_for(case))
     }
 
     /// Runs those cases that were asked for and that this machine is one for.
     fn cases(&self, cases: Vec<Case>, host: Host<'_>, place: &str, tally: &mut Tally) {
         let vm = host.machine.is_whole();
         for case in cases {
-            if self.case.as_ref().is_some_and(|filter| !case.name.contains(filter.as_str())) {
+            if !self.is_asked_for(&case) {
                 continue;
             }
             let full = format!("{place}: {}", case.name);
@@ -151,22 +164,50 @@ impl Test {
                 tally.skipped.push(format!("{full}: a container does not enforce it; use --vm"));
                 continue;
             }
-            tally.take(&full, run_case(host, &case));
+            tally.take(&full, run_case(host, &case, place));
         }
     }
 }
 
+/// Runs the tests of each release in a thread of its own.
+fn side_by_side(
+    releases: &[Release],
+    tally: &mut Tally,
+    run: impl Fn(Release, &mut Tally) -> Result<()> + Sync,
+) -> Result<()> {
+    // What all of them need is built once.
+    install::build(false)?;
+    let results: Vec<Result<Tally>> = std::thread::scope(|scope| {
+        let start = |release: &Release| {
+            let (run, release) = (&run, *release);
+            scope.spawn(move || {
+                let mut own = Tally::default();
+                run(release, &mut own).map(|()| own)
+            })
+        };
+        let threads: Vec<_> = releases.iter().map(start).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a test panicked")).collect()
+    });
+    for result in results {
+        let own = result?;
+        tally.passed += own.passed;
+        tally.failed.extend(own.failed);
+        tally.skipped.extend(own.skipped);
+    }
+    Ok(())
+}
+
 /// Runs a case and tells how it went; of one that failed, what the machine's journal says.
-pub fn run_case(host: Host<'_>, case: &Case) -> Result<()> {
+pub fn run_case(host: Host<'_>, case: &Case, place: &str) -> Result<()> {
     let began = Instant::now();
     let result = (case.run)(host);
     let mark = if result.is_ok() { "ok" } else { "FAILED" };
-    println!("  {mark:6} {:6.1} s  {}", began.elapsed().as_secs_f64(), case.name);
+    let mut told = format!("  {mark:6} {:6.1} s  {place}: {}", began.elapsed().as_secs_f64(), case.name);
     if let Err(error) = &result {
-        println!("{error:#}");
         let words = host.end(&["/usr/bin/journalctl", "-q", "-n", "40", "--no-pager", "-o", "short-precise"]);
-        println!("{}", words.map(|(_, out, _)| out).unwrap_or_default());
+        told += &format!("\n{error:#}\n{}", words.map(|(_, out, _)| out).unwrap_or_default());
     }
+    println!("{told}");
     result
 }
 
@@ -262,7 +303,7 @@ fn programs_on(machine: &dyn Owned, place: &str, tally: &mut Tally) -> Result<()
             let failed = if own.failed.is_empty() { vec![name.clone()] } else { own.failed };
             tally.failed.extend(failed.into_iter().map(|test| format!("{place}: {test}")));
         }
-        println!("  {} passed of {name}", tally.passed - before);
+        println!("  {place}: {} passed of {name}", tally.passed - before);
     }
     Ok(())
 }

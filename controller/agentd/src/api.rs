@@ -174,6 +174,7 @@ async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnsw
         (plan.map_err(|e| StepError::from(e).problem())?, Vec::new(), generation(&trial)?)
     };
     let problems = controller.problems();
+    let manager = controller.manager.clone();
     let base = if plan.body.closure == ClosureDiff::default() { None } else { Some(controller.base.manifest.clone()) };
     drop(controller);
     let packages = match base {
@@ -181,7 +182,7 @@ async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnsw
         None => Vec::new(),
     };
     let preview = match generation {
-        Some(generation) => Some(preview::build(&api.machine, &generation).await?),
+        Some(generation) => Some(preview::build(&api.machine, &manager, &generation).await?),
         None => None,
     };
     Ok(PlanAnswer { plan, packages, preview, problems, held })

@@ -22,6 +22,8 @@ use crate::reconcile::Key;
 pub const CHECKING: &str = "checking-options";
 /// A system that cannot be evaluated is tried again after this time.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Most verdicts that are kept.
+const VERDICTS: usize = 20_000;
 /// Names of options that a hint lists.
 const NAMES: usize = 8;
 
@@ -126,6 +128,10 @@ impl OptionChecks {
                     "mend the system's own configuration; it is tried again every minute",
                 )],
             };
+            // Whoever writes ever new documents does not fill the memory: what is forgotten is found out again.
+            if known.verdicts.len() >= VERDICTS {
+                known.verdicts.clear();
+            }
             known.verdicts.insert(hash, verdict);
             // Somebody may have asked for it once more, from another file.
             let files = known.asked.remove(&hash).map_or(asked.files, |asked| asked.files);

@@ -3,15 +3,17 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use osmoda_generation::{
-    NixStore, assemble::Generation, manifest::Manifest, nixos::Nixos, packages::changes, store_path::StorePath,
+    NixStore, Units, assemble::Generation, manifest::Manifest, nixos::Nixos, packages::changes, plan::unit_changes,
+    store_path::StorePath,
 };
 use osmoda_ipc::Peer;
-use osmoda_safeswitch::{Machine, dry_activate};
+use osmoda_safeswitch::Machine;
 use osmoda_schemas::{
     ops::agentd::{PlanRequest, SystemPreview},
     plan::{ClosureDiff, PackageChange},
     problem::Problem,
 };
+use osmoda_systemd::{Manager, plan_activation};
 use tokio::sync::Mutex;
 
 use crate::step_error::StepError;
@@ -33,11 +35,11 @@ pub fn check(machine: &Machine, peer: Peer, request: &PlanRequest) -> Result<(),
 }
 
 /// Builds the system that a generation would be a part of, and asks it what it would do.
-pub async fn build(machine: &Machine, generation: &Generation) -> Result<SystemPreview, Problem> {
+pub async fn build(machine: &Machine, manager: &Manager, generation: &Generation) -> Result<SystemPreview, Problem> {
     // The roots have one name.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
     let _turn = ONE_AT_A_TIME.lock().await;
-    let preview = look(machine, generation).await;
+    let preview = look(machine, manager, generation).await;
     for root in ROOTS {
         if let Err(error) = machine.roots.unpin(root) {
             tracing::warn!("the root {root}: {error}");
@@ -46,7 +48,7 @@ pub async fn build(machine: &Machine, generation: &Generation) -> Result<SystemP
     preview
 }
 
-async fn look(machine: &Machine, generation: &Generation) -> Result<SystemPreview, Problem> {
+async fn look(machine: &Machine, manager: &Manager, generation: &Generation) -> Result<SystemPreview, Problem> {
     let io = |e: std::io::Error| StepError::from(e).problem();
     let refused = |e: &dyn std::error::Error| Problem::new(422, "build-failed", e.to_string());
     let Some(source) = machine.nixos.clone() else { return Err(Problem::new(422, "needs-nixos-backend", "no system")) };
@@ -60,7 +62,13 @@ async fn look(machine: &Machine, generation: &Generation) -> Result<SystemPrevie
     let running = machine.current_system().map_err(|e| refused(&e))?;
     let (before, after) = tokio::try_join!(machine.store.closure([&running]), machine.store.closure([&system]))
         .map_err(|e| StepError::from(e).problem())?;
-    let units = dry_activate(&system).await.map_err(|e| refused(&e))?;
+    let (old, new) =
+        (Units::of_system(running.as_path()).map_err(io)?, Units::of_system(system.as_path()).map_err(io)?);
+    let states = manager.snapshot().await.map_err(|e| refused(&e))?;
+    let mut plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
+    // What is wanted and has come to its end is no change.
+    plan.start.retain(|step| old.files.get(&step.unit) != new.files.get(&step.unit));
+    let units = unit_changes(&plan);
     Ok(SystemPreview { system: system.into(), packages: changes(&before, &after), units, build_ms })
 }
 

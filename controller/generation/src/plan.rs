@@ -10,7 +10,7 @@ use osmoda_schemas::{
     object::{Author, ContentHash, Object, ObjectRef},
     plan::{Change, ClosureDiff, ObjectChange, Plan, PlanBody, UnitChange, UnitVerb},
 };
-use osmoda_systemd::{ActiveState, Step, UnitFile, plan_activation};
+use osmoda_systemd::{ActivationPlan, ActiveState, Step, UnitFile, plan_activation};
 
 use crate::{
     NixStore,
@@ -258,24 +258,30 @@ impl Difference {
             if self.old_wanted.contains(unit) { ActiveState::Active } else { ActiveState::Inactive }
         };
         let plan = plan_activation(&self.old_units, &self.new_units, &self.new_wanted, running);
-        let mut changes: BTreeMap<&str, UnitChange> = BTreeMap::new();
-        let verbs = [
-            (UnitVerb::Stop, &plan.stop),
-            (UnitVerb::Reload, &plan.reload),
-            (UnitVerb::Restart, &plan.restart),
-            (UnitVerb::Start, &plan.start),
-            (UnitVerb::Keep, &plan.keep),
-        ];
-        for (verb, steps) in verbs {
-            for Step { unit, reason } in steps {
-                // Stopped before the switch and started after it is a restart to whoever reads the plan.
-                let verb = if changes.contains_key(unit.as_str()) { UnitVerb::Restart } else { verb };
-                let object = self.owners.get(unit).cloned();
-                changes.insert(unit, UnitChange { unit: unit.clone(), verb, reason: reason.clone(), object });
-            }
-        }
-        changes.into_values().collect()
+        let owned = |change: UnitChange| UnitChange { object: self.owners.get(&change.unit).cloned(), ..change };
+        unit_changes(&plan).into_iter().map(owned).collect()
     }
+}
+
+/// What an activation does to units, as whoever reads a plan or the record of a switch sees it.
+#[must_use]
+pub fn unit_changes(plan: &ActivationPlan) -> Vec<UnitChange> {
+    let mut changes: BTreeMap<&str, UnitChange> = BTreeMap::new();
+    let verbs = [
+        (UnitVerb::Stop, &plan.stop),
+        (UnitVerb::Reload, &plan.reload),
+        (UnitVerb::Restart, &plan.restart),
+        (UnitVerb::Start, &plan.start),
+        (UnitVerb::Keep, &plan.keep),
+    ];
+    for (verb, steps) in verbs {
+        for Step { unit, reason } in steps {
+            // Stopped before the switch and started after it is a restart to whoever reads it.
+            let verb = if changes.contains_key(unit.as_str()) { UnitVerb::Restart } else { verb };
+            changes.insert(unit, UnitChange { unit: unit.clone(), verb, reason: reason.clone(), object: None });
+        }
+    }
+    changes.into_values().collect()
 }
 
 fn change(object: &ObjectRef, change: Change, author: Author, hash: Option<ContentHash>) -> ObjectChange {

@@ -40,6 +40,36 @@ impl Units {
         }
         Ok(units)
     }
+
+    /// Reads all units of a NixOS system, with their drop-ins, as far as they can be read.
+    ///
+    /// # Errors
+    /// When its folder of units cannot be read.
+    pub fn of_system(system: &Path) -> io::Result<Self> {
+        let mut units = Self::default();
+        let folder = system.join("etc/systemd/system");
+        let mut texts: BTreeMap<String, String> = BTreeMap::new();
+        for name in names(&folder)? {
+            let path = folder.join(&name);
+            if let Some(target) = name.strip_suffix(".wants") {
+                if TARGETS.contains(&target) {
+                    units.wanted.extend(names(&path)?);
+                }
+            } else if let Some(unit) = name.strip_suffix(".d") {
+                for drop_in in names(&path)? {
+                    let text = fs::read_to_string(path.join(drop_in)).unwrap_or_default();
+                    let whole = texts.entry(unit.to_owned()).or_default();
+                    whole.push('\n');
+                    whole.push_str(&text);
+                }
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                // What its drop-ins say comes after it.
+                texts.entry(name).or_default().insert_str(0, &text);
+            }
+        }
+        units.files = texts.into_iter().map(|(name, text)| (name, UnitFile::parse(&text))).collect();
+        Ok(units)
+    }
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

@@ -20,7 +20,6 @@ mod start;
 mod systems;
 
 pub use agentd::Agentd;
-pub use backend::dry_activate;
 pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
 pub use machine::{Machine, SwitchError, short_id};

@@ -3,13 +3,10 @@
 use std::{ops::ControlFlow, sync::Arc, time::Duration as StdDuration};
 
 use jiff::SignedDuration;
-use osmoda_generation::{fragment::Gate, manifest::Manifest, store_path::StorePath};
+use osmoda_generation::{fragment::Gate, manifest::Manifest, plan::unit_changes, store_path::StorePath};
 use osmoda_ledger::{Event, Ledger};
-use osmoda_schemas::{
-    plan::{UnitChange, UnitVerb},
-    switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState},
-};
-use osmoda_systemd::{ActivationReport, ActiveState, Manager, UnitEvents, Verb, transient::TransientService};
+use osmoda_schemas::switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState};
+use osmoda_systemd::{ActiveState, Manager, UnitEvents, Verb, transient::TransientService};
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -150,7 +147,7 @@ impl Runner {
         if self.record.state == SwitchState::Activating {
             let report = self.move_machine(Way::Forth).await?;
             self.record.activation_ms = Some(report.took_ms);
-            self.record.units = unit_changes(&report);
+            self.record.units = unit_changes(&report.plan);
             self.record.killed.clone_from(&report.killed);
             if !report.failures.is_empty() {
                 let words: Vec<String> = report.failures.iter().map(|f| format!("{}: {}", f.unit, f.reason)).collect();
@@ -474,24 +471,4 @@ pub(crate) fn longest_first_look(gate: &Gate) -> StdDuration {
     let check = &gate.check;
     let failures = check.failure_threshold.max(check.success_threshold);
     check.grace.as_std() + (check.interval.as_std() + check.timeout.as_std()) * failures
-}
-
-pub(crate) fn unit_changes(report: &ActivationReport) -> Vec<UnitChange> {
-    let plan = &report.plan;
-    let verbs = [
-        (UnitVerb::Stop, &plan.stop),
-        (UnitVerb::Reload, &plan.reload),
-        (UnitVerb::Restart, &plan.restart),
-        (UnitVerb::Start, &plan.start),
-        (UnitVerb::Keep, &plan.keep),
-    ];
-    let mut changes: std::collections::BTreeMap<&str, UnitChange> = std::collections::BTreeMap::new();
-    for (verb, steps) in verbs {
-        for step in steps {
-            let verb = if changes.contains_key(step.unit.as_str()) { UnitVerb::Restart } else { verb };
-            let change = UnitChange { unit: step.unit.clone(), verb, reason: step.reason.clone(), object: None };
-            changes.insert(&step.unit, change);
-        }
-    }
-    changes.into_values().collect()
 }

@@ -170,9 +170,20 @@ pub async fn resume(machine: &Machine, manager: &Manager) -> Result<(), StartErr
 fn runner(machine: &Machine, id: &str) -> TransientService {
     let command = vec![machine.program("osmoda-switch"), "run".to_owned(), id.to_owned()];
     let mut runner = TransientService::new(format!("osModa switch {}", short_id(id)), command);
+    if machine.nixos.is_some() {
+        runner.environment = forwarded(|name| std::env::var(name).ok());
+    }
     runner.restart_after = Some(StdDuration::from_millis(200));
     runner.stop_timeout = StdDuration::from_secs(10);
     runner
+}
+
+/// What Nix needs to build a system, and has from the unit of the daemon that asks for it: programs such as git, channels,
+/// the way to the network.
+fn forwarded(value_of: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let names =
+        ["PATH", "NIX_PATH", "NIX_REMOTE", "NIX_SSL_CERT_FILE", "http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+    names.into_iter().filter_map(|name| Some(format!("{name}={}", value_of(name)?))).collect()
 }
 
 /// Decides a switch early. The runner takes it in when it can; the record shows what came of it.
@@ -202,6 +213,12 @@ pub(crate) fn deadman_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_runner_has_what_nix_needs_and_nothing_else() {
+        let own = |name: &str| ["PATH", "NIX_PATH", "OSMODA_LOG"].contains(&name).then(|| "x".to_owned());
+        assert_eq!(forwarded(own), ["PATH=x", "NIX_PATH=x"]);
+    }
 
     #[test]
     fn ids_grow_although_the_clock_goes_back() {

@@ -1,4 +1,4 @@
-//! Carrying a plan out, in NixOS's order: stop, move to the new unit files, daemon-reload, reload, restart, start.
+//! Moving to other unit files, in NixOS's order: stop, move, daemon-reload, reload, restart, start.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::{ActivationPlan, ActiveState, JobResult, Manager, Step, SystemdError, Verb, transient::KILL};
+use crate::{ActivationPlan, ActiveState, JobResult, Manager, Move, Step, SystemdError, Verb, transient::KILL};
 
 /// Longest wait for the end of what was killed.
 const KILLED: Duration = Duration::from_secs(10);
@@ -36,46 +36,33 @@ pub struct UnitFailure {
     pub reason: String,
 }
 
-/// Carries out a plan. `change` moves the machine to the new unit files; it runs when everything that has to be stopped
-/// before is stopped. Units that fail are reported, not an error: judging them is the caller's.
+/// Moves the machine from some unit files to others. `change` puts the new ones in place; it runs when everything that has
+/// to be stopped before is stopped. Units that fail are reported, not an error: judging them is the caller's.
 ///
 /// # Errors
 /// When systemd cannot be talked to, or `change` fails.
 pub async fn activate<E: From<SystemdError>>(
     manager: &Manager,
-    plan: ActivationPlan,
+    units: Move<'_>,
     timeout: Duration,
     change: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Result<ActivationReport, E> {
     let started = Instant::now();
     let left = || timeout.saturating_sub(started.elapsed()).max(Duration::from_secs(1));
     let mut report = ActivationReport::default();
-    for (unit, result) in jobs(manager, Verb::Stop, &plan.stop, left()).await {
-        match result {
-            Ok(result) if result.is_ok() => {}
-            Err(error) if error.is_no_such_unit() => {}
-            Ok(result) => {
-                report.failures.push(UnitFailure { unit, reason: format!("its stop job ended as {result:?}") })
-            }
-            Err(SystemdError::Timeout { .. }) => {
-                // systemd would wait for TimeoutStopSec, or for ever; an activation does not.
-                manager.kill(&unit, KILL).await?;
-                match manager.run_job(Verb::Stop, &unit, KILLED).await {
-                    Ok(_) => report.killed.push(unit),
-                    Err(error) if error.is_no_such_unit() => report.killed.push(unit),
-                    Err(error) => report.failures.push(UnitFailure { unit, reason: error.to_string() }),
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let before = manager.snapshot().await?;
+    let mut plan = units.plan(&before);
+    stop(manager, &plan.stop, left(), &mut report).await?;
     change().await?;
     manager.daemon_reload(RELOAD.max(left())).await?;
+    let states = manager.snapshot().await?;
+    let late = units.plan_late(&plan, &before, &states);
+    stop(manager, &late.stop, left(), &mut report).await?;
+    plan.extend(late);
     // A unit that failed before, or was restarted too often, gets a fresh try.
     for step in plan.start.iter().chain(&plan.restart) {
         manager.reset_failed(&step.unit).await?;
     }
-    let states = manager.snapshot().await?;
     // What is to be reloaded but does not run is started.
     let (reload, start_instead): (Vec<Step>, Vec<Step>) =
         plan.reload.iter().cloned().partition(|step| states.active(&step.unit) == ActiveState::Active);
@@ -100,6 +87,35 @@ pub async fn activate<E: From<SystemdError>>(
     report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.plan = plan;
     Ok(report)
+}
+
+/// Stops units, and kills those that do not stop in time.
+async fn stop(
+    manager: &Manager,
+    steps: &[Step],
+    timeout: Duration,
+    report: &mut ActivationReport,
+) -> Result<(), SystemdError> {
+    for (unit, result) in jobs(manager, Verb::Stop, steps, timeout).await {
+        match result {
+            Ok(result) if result.is_ok() => {}
+            Err(error) if error.is_no_such_unit() => {}
+            Ok(result) => {
+                report.failures.push(UnitFailure { unit, reason: format!("its stop job ended as {result:?}") })
+            }
+            Err(SystemdError::Timeout { .. }) => {
+                // systemd would wait for TimeoutStopSec, or for ever; an activation does not.
+                manager.kill(&unit, KILL).await?;
+                match manager.run_job(Verb::Stop, &unit, KILLED).await {
+                    Ok(_) => report.killed.push(unit),
+                    Err(error) if error.is_no_such_unit() => report.killed.push(unit),
+                    Err(error) => report.failures.push(UnitFailure { unit, reason: error.to_string() }),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Runs one job for each unit, all at once; systemd orders them.

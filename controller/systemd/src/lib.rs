@@ -4,7 +4,7 @@
 //! - [`UnitEvents`]: state changes as they happen
 //! - [`transient`]: units that exist only while they run, and commands that are really gone when their time is up
 //! - [`UnitFile`], [`plan_activation`]: NixOS's rules for what a changed unit file means, as pure functions
-//! - [`activate`]: carrying such a plan out
+//! - [`activate`]: moving a machine to other unit files by those rules
 
 mod activate;
 mod compare;
@@ -24,7 +24,7 @@ pub use compare::{Comparison, compare};
 pub use error::SystemdError;
 pub use events::{UnitEvent, UnitEvents};
 pub use manager::{JobResult, Manager, Verb};
-pub use plan::{ActivationPlan, Step, plan_activation};
+pub use plan::{ActivationPlan, Move, Step, plan_activation};
 pub use stand_in::StandIn;
 pub use state::{ActiveState, UnitSnapshot, UnitStatus};
 pub use unit_file::UnitFile;

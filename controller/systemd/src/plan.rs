@@ -4,7 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActiveState, Comparison, UnitFile, compare};
+use crate::{ActiveState, Comparison, UnitFile, UnitSnapshot, compare};
+
+/// From which unit files to which a machine is moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// Unit files before it, by name.
+    pub from: &'a BTreeMap<String, UnitFile>,
+    /// Unit files after it, by name.
+    pub to: &'a BTreeMap<String, UnitFile>,
+    /// Those of them that a target of the machine wants.
+    pub wanted: &'a BTreeSet<String>,
+}
+
+impl Move<'_> {
+    /// What is to be done when units are in these states.
+    #[must_use]
+    pub fn plan(&self, states: &UnitSnapshot) -> ActivationPlan {
+        plan_activation(self.from, self.to, self.wanted, |unit| states.active(unit))
+    }
+
+    /// What is still to be done once systemd has read the new unit files: a unit that was not to run by then, and does,
+    /// came up after the states of the plan were asked for. Its start was on the way already (at boot, by its timer or
+    /// its socket, or by agentd, which heals), and what runs is what its old file said.
+    #[must_use]
+    pub fn plan_late(&self, plan: &ActivationPlan, before: &UnitSnapshot, now: &UnitSnapshot) -> ActivationPlan {
+        let was_down = |unit: &str| !before.active(unit).is_up() || plan.stop.iter().any(|step| step.unit == unit);
+        let is_late = |unit: &str| self.from.contains_key(unit) && was_down(unit) && now.active(unit).is_up();
+        let only = |files: &BTreeMap<String, UnitFile>| -> BTreeMap<String, UnitFile> {
+            files.iter().filter(|(unit, _)| is_late(unit)).map(|(unit, file)| (unit.clone(), file.clone())).collect()
+        };
+        plan_activation(&only(self.from), &only(self.to), self.wanted, |unit| now.active(unit))
+    }
+}
 
 /// A unit and why something happens to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +68,24 @@ impl ActivationPlan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         [&self.stop, &self.reload, &self.restart, &self.start].iter().all(|steps| steps.is_empty())
+    }
+
+    /// Adds what another plan does to units beyond this one.
+    pub(crate) fn extend(&mut self, other: Self) {
+        let lists = [
+            (&mut self.stop, other.stop),
+            (&mut self.reload, other.reload),
+            (&mut self.restart, other.restart),
+            (&mut self.start, other.start),
+            (&mut self.keep, other.keep),
+        ];
+        for (own, others) in lists {
+            for step in others {
+                if !own.iter().any(|known| known.unit == step.unit) {
+                    own.push(step);
+                }
+            }
+        }
     }
 
     /// Every unit that is touched.
@@ -176,6 +226,7 @@ fn sockets_of(unit: &str, file: &UnitFile, new: &BTreeMap<String, UnitFile>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::UnitStatus;
 
     fn units(list: &[(&str, &str)]) -> BTreeMap<String, UnitFile> {
         list.iter().map(|(name, text)| ((*name).to_owned(), UnitFile::parse(text))).collect()
@@ -228,6 +279,32 @@ mod tests {
         );
         assert_eq!(planned(&[("x.service", A)], &[("x.service", A)], &["x.service"]), "");
         assert_eq!(planned(&[("x.service", A)], &[("x.service", A)], &[]), "start x.service; ", "what is wanted runs");
+    }
+
+    #[test]
+    fn what_comes_up_before_the_new_files_are_read_is_not_left_with_its_old_one() {
+        let from = units(&[("changed.service", A), ("gone.service", A), ("same.service", A), ("stopped.service", A)]);
+        let to = units(&[("changed.service", B), ("same.service", A), ("new.service", A)]);
+        let wanted = to.keys().cloned().collect();
+        let step = Move { from: &from, to: &to, wanted: &wanted };
+        let states = |up: &[&str]| {
+            let status = UnitStatus { active: ActiveState::Activating, sub: "start".to_owned(), loaded: true };
+            UnitSnapshot { units: up.iter().map(|unit| ((*unit).to_owned(), status.clone())).collect() }
+        };
+        let names = |steps: &[Step]| steps.iter().map(|step| step.unit.clone()).collect::<Vec<_>>();
+        let before = states(&["stopped.service"]);
+        let plan = step.plan(&before);
+        assert_eq!(names(&plan.stop), ["stopped.service"]);
+        assert!(step.plan_late(&plan, &before, &states(&[])).is_empty());
+        let all = ["changed.service", "gone.service", "same.service", "stopped.service", "new.service"];
+        let late = step.plan_late(&plan, &before, &states(&all));
+        assert_eq!(names(&late.stop), ["stopped.service", "gone.service", "changed.service"]);
+        assert_eq!(names(&late.start), ["changed.service"]);
+        assert!(late.restart.is_empty() && late.reload.is_empty(), "{late:?}");
+        let mut both = plan;
+        both.extend(late);
+        assert_eq!(names(&both.stop), ["stopped.service", "gone.service", "changed.service"]);
+        assert_eq!(names(&both.start), ["changed.service", "new.service", "same.service"]);
     }
 
     #[test]

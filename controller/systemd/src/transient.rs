@@ -33,6 +33,8 @@ pub struct TransientService {
     pub runtime_max: Option<Duration>,
     /// Time between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
+    /// Variables of its environment, as `NAME=value`.
+    pub environment: Vec<String>,
     /// The user to run as. Default: root.
     pub user: Option<String>,
     /// What it may reach.
@@ -107,6 +109,7 @@ impl TransientService {
             restart_after: None,
             runtime_max: None,
             stop_timeout: Duration::from_secs(5),
+            environment: Vec::new(),
             user: None,
             confinement: Confinement::None,
         }
@@ -134,6 +137,9 @@ impl TransientService {
         }
         if let Some(most) = self.runtime_max {
             p.push(("RuntimeMaxUSec", usec(most)));
+        }
+        if !self.environment.is_empty() {
+            p.push(("Environment", Variant::new(self.environment.clone())));
         }
         if let Some(user) = &self.user {
             p.push(("User", Variant::new(user.as_str())));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use osmoda_systemd::{
-    ActiveState, JobResult, Manager, SystemdError, UnitEvents, UnitFile, Verb, activate, plan_activation,
+    ActiveState, JobResult, Manager, Move, SystemdError, UnitEvents, UnitFile, Verb, activate,
     transient::{CommandEnd, Confinement, TransientService},
 };
 
@@ -291,10 +291,9 @@ async fn an_activation_follows_the_rules_and_reports_what_failed() {
     let pid = async |unit: &str| manager.main_pid(unit).await.unwrap();
     let (same, never, changed) =
         (pid("t-a-same.service").await, pid("t-a-never.service").await, pid("t-a-changed.service").await);
-    let states = manager.snapshot().await.unwrap();
     let wanted: BTreeSet<String> = new.keys().map(|name| (*name).to_owned()).collect();
-    let plan = plan_activation(&parse(&old), &parse(&new), &wanted, |unit| states.active(unit));
-    let report = activate(&manager, plan, Duration::from_secs(3), async || {
+    let units = Move { from: &parse(&old), to: &parse(&new), wanted: &wanted };
+    let report = activate(&manager, units, Duration::from_secs(3), async || {
         for name in old.keys() {
             fs::remove_file(Path::new(UNITS).join(name)).unwrap();
         }
@@ -319,4 +318,39 @@ async fn an_activation_follows_the_rules_and_reports_what_failed() {
     }
     assert_eq!((pid("t-a-same.service").await, pid("t-a-never.service").await), (same, never), "not touched");
     assert_ne!(pid("t-a-changed.service").await, changed);
+}
+
+#[tokio::test]
+async fn a_unit_that_comes_up_during_an_activation_is_not_left_with_its_old_file() {
+    machine!();
+    let manager = Manager::connect().await.unwrap();
+    let service = |argument: &str| format!("[Service]\nExecStart=/bin/sleep {argument}\n");
+    let old = [("t-l-gone.service", service("1001")), ("t-l-changed.service", service("1002"))];
+    let new = [("t-l-changed.service", service("2002"))];
+    let parse = |units: &[(&str, String)]| -> BTreeMap<String, UnitFile> {
+        units.iter().map(|(name, text)| ((*name).to_owned(), UnitFile::parse(text))).collect()
+    };
+    for (name, text) in &old {
+        write(name, text);
+    }
+    manager.daemon_reload(LONG).await.unwrap();
+    let wanted = BTreeSet::from(["t-l-changed.service".to_owned()]);
+    let units = Move { from: &parse(&old), to: &parse(&new), wanted: &wanted };
+    let report = activate(&manager, units, LONG, async || {
+        // Somebody's jobs for them were on the way.
+        for (name, _) in &old {
+            assert_eq!(manager.run_job(Verb::Start, name, LONG).await?, JobResult::Done);
+        }
+        fs::remove_file(Path::new(UNITS).join("t-l-gone.service")).unwrap();
+        write("t-l-changed.service", &new[0].1);
+        Ok::<_, SystemdError>(())
+    })
+    .await
+    .unwrap();
+    assert!(report.failures.is_empty() && report.killed.is_empty(), "{report:?}");
+    let after = manager.snapshot().await.unwrap();
+    assert_eq!(after.active("t-l-gone.service"), ActiveState::Inactive);
+    let pid = manager.main_pid("t-l-changed.service").await.unwrap().expect("it runs");
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    assert_eq!(String::from_utf8(command).unwrap(), "/bin/sleep\x002002\0");
 }

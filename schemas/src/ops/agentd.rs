@@ -91,7 +91,7 @@ pub struct SystemPreview {
     pub system: String,
     /// What of its closure is not as in the one that runs.
     pub packages: Vec<PackageChange>,
-    /// What its activation would do to units, in its own words.
+    /// What its activation would do to units.
     pub units: Vec<UnitChange>,
     /// How long its evaluation and build took, in milliseconds.
     pub build_ms: u64,

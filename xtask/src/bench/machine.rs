@@ -27,7 +27,7 @@ pub fn measure(host: Host<'_>) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn at_most(name: &str, value: f64, unit: &str, reference: &str, reference_value: f64, most: f64) -> Figure {
+pub(super) fn at_most(name: &str, value: f64, unit: &str, reference: &str, reference_value: f64, most: f64) -> Figure {
     let ratio = value / reference_value;
     Figure {
         name: name.to_owned(),

@@ -200,7 +200,7 @@ fn suite(machine: &dyn Owned, filter: &str) -> Result<()> {
             println!("  SKIPPED {}: it needs a virtual machine", case.name);
             continue;
         }
-        failed += usize::from(crate::test::run_case(Host { machine }, &case).is_err());
+        failed += usize::from(crate::test::run_case(Host { machine }, &case, "here").is_err());
     }
     if failed == 0 { Ok(()) } else { bail!("{failed} cases failed") }
 }

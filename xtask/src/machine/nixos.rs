@@ -32,25 +32,6 @@ pub const NO_NIXPKGS: &str =
 const ETC: &str = "/etc/nixos";
 /// What of the project the machine's system is made of.
 const SOURCE: [&str; 4] = ["modules", "nix", "schemas/json", "vm-tests/nixos"];
-/// The machine's system, as `nixos.system` of agentd's configuration names it.
-const SYSTEM: &str = "# The system of this machine. What a test adds goes to configuration.nix.
-import ./source/vm-tests/nixos/system.nix {
-  nixpkgs = ./nixpkgs;
-  modules = [
-    ./configuration.nix
-  ]
-  ++ (
-    if builtins.pathExists ./osmoda.nix then
-      [
-        ./source/modules
-        ./osmoda.nix
-      ]
-    else
-      [ ]
-  );
-}
-";
-
 /// The tree of nixpkgs that was asked for, or that the environment names.
 pub fn nixpkgs(given: Option<PathBuf>) -> Result<Option<PathBuf>> {
     let named = given.or_else(|| std::env::var_os("OSMODA_NIXPKGS").filter(|v| !v.is_empty()).map(PathBuf::from));
@@ -81,8 +62,7 @@ pub fn root(release: Release, nixpkgs: &Path) -> Result<PathBuf> {
             run(as_root("cp").arg("-rL").arg(nixpkgs.join(part)).arg(etc.join("nixpkgs")))?;
         }
         run(as_root("cp").arg("-r").arg(crate::root().join("vm-tests/nixos")).arg(etc.join("source/vm-tests")))?;
-        let write = "printf %s \"$2\" > \"$1/system.nix\"; echo '{ }' > \"$1/configuration.nix\"";
-        run(as_root("/bin/sh").args(["-ec", write, "write"]).arg(&etc).arg(SYSTEM))?;
+        run(as_root("cp").arg("-rT").arg(crate::root().join("vm-tests/nixos/etc")).arg(&etc))?;
         // There is no system yet that could say how to build one.
         let settings = "build-users-group =\nsandbox = false\nsubstituters =\n";
         let build = format!(
@@ -104,9 +84,15 @@ pub fn root(release: Release, nixpkgs: &Path) -> Result<PathBuf> {
 /// What a built root is of: the tree of nixpkgs, and everything in `vm-tests/nixos`.
 fn mark(nixpkgs: &Path) -> Result<String> {
     let changed = fs::metadata(nixpkgs.join("nixos"))?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut mark = format!("{} of {} s\n{SYSTEM}", nixpkgs.display(), changed.as_secs());
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(crate::root().join("vm-tests/nixos"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut mark = format!("{} of {} s\n", nixpkgs.display(), changed.as_secs());
+    let ours = crate::root().join("vm-tests/nixos");
+    let mut files = Vec::new();
+    for folder in [ours.join("etc"), ours] {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            files.push(entry?.path());
+        }
+    }
+    files.retain(|path| path.is_file());
     files.sort();
     for file in files {
         mark += &fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -117,10 +103,11 @@ fn mark(nixpkgs: &Path) -> Result<String> {
 /// Installs osModa: its files become a package, and the machine's system one that enables `services.osmoda`.
 pub fn install(machine: &dyn Owned, programs: &Path) -> Result<()> {
     need(&[("strip", "binutils"), ("tar", "tar")])?;
-    let files = folder().join("osmoda-files");
-    stage(programs, &files)?;
+    let staged = folder().join(format!("stage-{}", std::process::id()));
+    stage(programs, &staged.join("osmoda-files"))?;
     copy(machine, &crate::root(), &SOURCE, &format!("{ETC}/source"))?;
-    copy(machine, &folder(), &["osmoda-files"], "/root")?;
+    copy(machine, &staged, &["osmoda-files"], "/root")?;
+    fs::remove_dir_all(&staged)?;
     machine.sh(&format!("sh -eu {ETC}/source/vm-tests/nixos/install.sh"))?;
     wait("an answer of osModa", Duration::from_secs(30), || {
         Ok(machine.output(&["/usr/bin/osmoda", "status"]).is_ok_and(|output| output.status.success()))
@@ -130,9 +117,6 @@ pub fn install(machine: &dyn Owned, programs: &Path) -> Result<()> {
 
 /// Lays out osModa's files as its package has them below its store path.
 fn stage(programs: &Path, files: &Path) -> Result<()> {
-    if files.exists() {
-        fs::remove_dir_all(files)?;
-    }
     for (program, to) in install::PROGRAMS {
         let to = files.join(to.trim_start_matches("/usr/"));
         fs::create_dir_all(to.parent().context("a program is in a folder")?)?;

@@ -25,6 +25,7 @@ use osmoda_runtime::WorkQueue;
 use osmoda_safeswitch::{Agentd, Machine, Runner, boot, deadman};
 use osmoda_schemas::{authors::AuthorRule, config::Config};
 use osmoda_systemd::Manager;
+use rusqlite::{Connection, OpenFlags};
 use tokio::{
     sync::{Mutex as Turn, Notify, mpsc},
     task::JoinHandle,
@@ -257,6 +258,14 @@ impl Sim {
 
     pub fn desired(&self) -> PathBuf {
         self.folder.join("state/desired")
+    }
+
+    /// Objects in force, as `state.db` says.
+    pub fn durable(&self) -> usize {
+        let file = self.folder.join("state/state.db");
+        let count = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .and_then(|db| db.query_row("SELECT count(*) FROM admitted", [], |row| row.get::<_, u32>(0)));
+        count.map_or(0, |count| count as usize)
     }
 
     /// At a failpoint.

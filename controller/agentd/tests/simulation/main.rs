@@ -67,7 +67,7 @@ fn invariants_hold_in_every_schedule() {
         return;
     }
     let schedules = number("OSMODA_SCHEDULES").unwrap_or(SCHEDULES);
-    let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (next, told, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
     let counts: Mutex<BTreeMap<&str, u64>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -80,6 +80,7 @@ fn invariants_hold_in_every_schedule() {
                 eprintln!("{seed} of {schedules} stories");
             }
             let mut outcome = tell(seed, parent);
+            told.fetch_add(1, Ordering::Relaxed);
             if seed % AGAIN == 0 {
                 let again = tell(seed, parent);
                 if again.digest != outcome.digest {
@@ -99,7 +100,8 @@ fn invariants_hold_in_every_schedule() {
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let mut failed = failed.into_inner().unwrap();
     failed.sort();
-    let figures = serde_json::json!({ "stories": schedules, "failed": failed.len(), "counts": counts });
+    // Fewer than were asked for, after too many failures.
+    let figures = serde_json::json!({ "stories": told.into_inner(), "failed": failed.len(), "counts": counts });
     if let Some(file) = std::env::var_os("OSMODA_FIGURES") {
         std::fs::write(file, figures.to_string()).unwrap();
     }

@@ -149,7 +149,9 @@ impl Author {
             11 => {
                 let all: Vec<_> = self.texts.keys().copied().collect();
                 all.into_iter().for_each(|name| self.remove(name));
-                self.vanished |= self.admitted().is_some_and(|count| count >= 3);
+                // What no disk had room for was never in force: a restart forgets it, and of the others there may be too few.
+                let count = self.admitted().map_or(0, |count| count.min(self.sim.durable()));
+                self.vanished |= count >= 3;
             }
             12 => {
                 let running: Vec<String> = sim.systemd.running().into_keys().collect();

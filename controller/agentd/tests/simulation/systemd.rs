@@ -154,9 +154,17 @@ impl Systemd {
 
     /// Starts what the boot target wants.
     pub fn start_wanted(self: &Arc<Self>) {
+        // Now and then what they come after (the network, say) takes its time.
+        let wait = if self.shared.chance(0.2) { 5000 } else { 1 };
+        let boot = self.state().boot;
         for unit in self.state().wanted.clone() {
             let systemd = Arc::clone(self);
-            tokio::spawn(async move { systemd.job(Verb::Start, &unit).await });
+            tokio::spawn(async move {
+                systemd.shared.pause(wait).await;
+                if systemd.state().boot == boot {
+                    let _ = systemd.job(Verb::Start, &unit).await;
+                }
+            });
         }
     }
 

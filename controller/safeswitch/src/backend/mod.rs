@@ -13,7 +13,6 @@ use osmoda_systemd::{ActivationReport, ActiveState};
 
 use crate::{Machine, Runner, SwitchError};
 
-pub use nixos::dry_activate;
 pub(crate) use nixos::lead_back;
 
 /// Which way a switch goes.

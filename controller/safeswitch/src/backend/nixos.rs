@@ -15,18 +15,19 @@ use osmoda_generation::{
     packages::changes,
     store_path::StorePath,
 };
-use osmoda_schemas::{
-    plan::UnitChange,
-    switch::{SwitchRecord, SystemSwitch},
-};
-use osmoda_systemd::{ActivationPlan, ActivationReport, Step, UnitFailure};
+use osmoda_schemas::switch::{SwitchRecord, SystemSwitch};
+use osmoda_systemd::{ActivationPlan, ActivationReport, ActiveState, Step, UnitFailure};
 use tokio::process::Command;
 
 use super::{Backend, Way};
-use crate::{Runner, SwitchError, runner::unit_changes, systems::somebody_switches};
+use crate::{Runner, SwitchError, systems::somebody_switches};
 
 /// Longest time that the boot loader may take.
 const BOOT_LOADER: Duration = Duration::from_secs(300);
+/// Time that it gets once everything that held it up is killed.
+const LATE: Duration = Duration::from_secs(30);
+/// SIGKILL.
+const KILL: i32 = 9;
 /// Time between two looks whether somebody else is still switching.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Lines of its words that a failure keeps.
@@ -83,8 +84,13 @@ impl Backend for Nixos {
             };
             let began = Instant::now();
             let timeout = runner.record.activation_timeout.as_std();
-            let output = switch_to_configuration(&system, "test", timeout).await?;
-            let mut report = report_of(&output);
+            let mut killed = Vec::new();
+            let output = switch_to_configuration(&system, "test", timeout, async {
+                killed = kill_stubborn(runner).await?;
+                Ok(())
+            })
+            .await?;
+            let mut report = ActivationReport { killed, ..report_of(&output) };
             report.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let active = runner.machine.active().map_err(SwitchError::io("the active generation"))?;
             // A system of somebody else's making has no generation, or one that was not the active one.
@@ -125,7 +131,7 @@ pub(crate) fn lead_back(profile: &Profile, base: &StorePath) -> Result<(), Switc
 /// Makes the boot loader boot what the profile leads to, with that system's own programs.
 pub(crate) async fn boot_entry_of(system: &StorePath) -> Result<(), SwitchError> {
     failpoint::before("nixos.boot", system);
-    let output = switch_to_configuration(system, "boot", BOOT_LOADER).await?;
+    let output = switch_to_configuration(system, "boot", BOOT_LOADER, async { Ok(()) }).await?;
     failpoint::after("nixos.boot", system);
     if output.status.success() {
         return Ok(());
@@ -145,8 +151,13 @@ fn path(text: &str) -> Result<StorePath, SwitchError> {
     text.parse().map_err(|e| SwitchError::Record(format!("{e}")))
 }
 
-/// Calls the system's own program.
-async fn switch_to_configuration(system: &StorePath, action: &str, timeout: Duration) -> Result<Output, SwitchError> {
+/// Calls the system's own program. What it waits for in vain is ended by `late`, once, when the time is over.
+async fn switch_to_configuration(
+    system: &StorePath,
+    action: &str,
+    timeout: Duration,
+    late: impl Future<Output = Result<(), SwitchError>>,
+) -> Result<Output, SwitchError> {
     let program = system.as_path().join("bin/switch-to-configuration");
     // Some versions of it do not wait for another one, but fail.
     let until = Instant::now() + timeout;
@@ -165,25 +176,31 @@ async fn switch_to_configuration(system: &StorePath, action: &str, timeout: Dura
         .kill_on_drop(true)
         .spawn()
         .map_err(SwitchError::io(what()))?;
-    match tokio::time::timeout(timeout, child.wait_with_output()).await {
+    let output = child.wait_with_output();
+    tokio::pin!(output);
+    if let Ok(output) = tokio::time::timeout(timeout, &mut output).await {
+        return output.map_err(SwitchError::io(what()));
+    }
+    late.await?;
+    match tokio::time::timeout(LATE, output).await {
         Ok(output) => output.map_err(SwitchError::io(what())),
-        Err(_) => Err(SwitchError::Record(format!("{} did not end within {} s", what(), timeout.as_secs()))),
+        Err(_) => Err(SwitchError::Record(format!("{} did not end within {} s", what(), (timeout + LATE).as_secs()))),
     }
 }
 
-/// What the activation of a system would do to units; nothing is done.
-///
-/// # Errors
-/// When it does not say.
-pub async fn dry_activate(system: &StorePath) -> Result<Vec<UnitChange>, SwitchError> {
-    let output = switch_to_configuration(system, "dry-activate", BOOT_LOADER).await?;
-    if !output.status.success() {
-        return Err(SwitchError::Record(format!("its dry run: {}", last_words(&output))));
+/// Ends for certain what is being stopped and does not stop: systemd would wait for TimeoutStopSec, or for ever. Gives its
+/// names.
+async fn kill_stubborn(runner: &Runner) -> Result<Vec<String>, SwitchError> {
+    let states = runner.manager.snapshot().await?;
+    let stopping = states.units.iter().filter(|(_, status)| status.active == ActiveState::Deactivating);
+    let names: Vec<String> = stopping.map(|(unit, _)| unit.clone()).collect();
+    for unit in &names {
+        runner.manager.kill(unit, KILL).await?;
     }
-    Ok(unit_changes(&report_of(&output)))
+    Ok(names)
 }
 
-/// What it says that it did, or would do, and what failed.
+/// What it says that it did, and what failed.
 fn report_of(output: &Output) -> ActivationReport {
     let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).join("\n");
     let mut report = ActivationReport { plan: plan_of(&said), ..ActivationReport::default() };
@@ -210,15 +227,11 @@ fn plan_of(said: &str) -> ActivationPlan {
         units.map(|unit| Step { unit: unit.to_owned(), reason: "NixOS".to_owned() }).collect()
     };
     ActivationPlan {
-        stop: steps(&["stopping the following units:", "would stop the following units:"]),
-        reload: steps(&["reloading the following units:", "would reload the following units:"]),
-        restart: steps(&["restarting the following units:", "would restart the following units:"]),
-        start: steps(&[
-            "starting the following units:",
-            "the following new units were started:",
-            "would start the following units:",
-        ]),
-        keep: steps(&["NOT restarting the following changed units:", "would NOT restart the following changed units:"]),
+        stop: steps(&["stopping the following units:"]),
+        reload: steps(&["reloading the following units:"]),
+        restart: steps(&["restarting the following units:"]),
+        start: steps(&["starting the following units:", "the following new units were started:"]),
+        keep: steps(&["NOT restarting the following changed units:"]),
     }
 }
 

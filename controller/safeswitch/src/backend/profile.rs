@@ -1,7 +1,7 @@
 //! Any Linux with systemd: osModa moves its units itself, and its own profile is the boot default.
 
 use futures_util::{FutureExt, future::BoxFuture};
-use osmoda_systemd::{ActivationReport, activate, plan_activation};
+use osmoda_systemd::{ActivationReport, Move, activate};
 
 use super::{Backend, Way};
 use crate::{Runner, SwitchError};
@@ -30,10 +30,9 @@ impl Backend for Own {
                 Way::Back => runner.base()?,
             };
             let (old, new) = runner.ends(way)?;
-            let states = runner.manager.snapshot().await?;
-            let plan = plan_activation(&old.files, &new.files, &new.wanted, |unit| states.active(unit));
+            let units = Move { from: &old.files, to: &new.files, wanted: &new.wanted };
             let timeout = runner.record.activation_timeout.as_std();
-            activate(&runner.manager, plan, timeout, async || {
+            activate(&runner.manager, units, timeout, async || {
                 runner.machine.set_active(to.as_ref()).map_err(SwitchError::io("the link to the active generation"))
             })
             .await

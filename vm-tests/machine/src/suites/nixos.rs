@@ -16,6 +16,8 @@ const PROFILE: &str = "/nix/var/nix/profiles/system";
 pub fn cases() -> Vec<Case> {
     vec![
         Case::anywhere("nixos: the machine boots, and osModa answers", boots),
+        Case::anywhere("nixos: services of NixOS's own modules run", services),
+        Case::anywhere("nixos: it is the same machine as a flake and as a system", descriptions),
         Case::anywhere("nixos: a system is built, tested and taken back, and the profile is what boots", switches),
     ]
 }
@@ -38,11 +40,8 @@ fn switches(host: Host<'_>) -> Result<()> {
     let before = profile(host)?;
     let service =
         "{ systemd.services.proof = { wantedBy = [ \"multi-user.target\" ]; script = \"sleep infinity\"; }; }";
-    host.machine.write(CONFIGURATION, service)?;
-    let built = host.run(&["/usr/bin/nix-build", "--no-out-link", SYSTEM, "-A", "config.system.build.toplevel"]);
-    host.machine.write(CONFIGURATION, "{ }\n")?;
-    let after = built?.trim().to_owned();
-    let switch = |system: &str, how: &str| host.run(&[&format!("{system}/bin/switch-to-configuration"), how]);
+    let after = build(host, service)?;
+    let switch = |system: &str, how: &str| switch(host, system, how);
     let runs = || host.active("proof.service");
 
     let (_, _, said) = host.end(&[&format!("{after}/bin/switch-to-configuration"), "dry-activate"])?;
@@ -63,6 +62,67 @@ fn switches(host: Host<'_>) -> Result<()> {
     }
     ensure!(runs()? == "inactive", "it is {}", runs()?);
     Ok(())
+}
+
+/// Real programs with real settings, on ports that are not their own.
+fn services(host: Host<'_>) -> Result<()> {
+    let before = profile(host)?;
+    let system = build(
+        host,
+        "{
+           services.postgresql = { enable = true; settings.port = 5433; ensureDatabases = [ \"shop\" ]; };
+           services.redis.servers.shop = { enable = true; port = 6380; };
+           services.nginx = {
+             enable = true;
+             virtualHosts.localhost = {
+               listen = [ { addr = \"127.0.0.1\"; port = 8081; } ];
+               locations.\"/\".return = \"200 hello\";
+             };
+           };
+         }",
+    )?;
+    switch(host, &system, "test")?;
+    let asked = || -> Result<()> {
+        let query = "SELECT count(*) FROM pg_database WHERE datname = 'shop'";
+        let databases = host.run(&["runuser", "-u", "postgres", "--", "psql", "-p", "5433", "-tAc", query])?;
+        ensure!(databases.trim() == "1", "there are {databases} databases called shop");
+        let answer = host.run(&["redis-cli", "-p", "6380", "ping"])?;
+        ensure!(answer.trim() == "PONG", "redis says {answer}");
+        ensure!(host.page(8081).as_deref() == Some("hello"), "nginx says {:?}", host.page(8081));
+        Ok(())
+    };
+    let answers = asked();
+    switch(host, &before, "test")?;
+    answers?;
+    for unit in ["postgresql", "redis-shop", "nginx"] {
+        let state = host.active(&format!("{unit}.service"))?;
+        ensure!(state == "inactive", "{unit} is {state}");
+    }
+    Ok(())
+}
+
+/// The ways in which agentd's configuration may name the machine.
+fn descriptions(host: Host<'_>) -> Result<()> {
+    let evaluate = |system: &str| {
+        let what = format!("({system}).config.system.build.toplevel.drvPath");
+        host.run(&["/usr/bin/nix-instantiate", "--eval", "--read-write-mode", "--expr", &what])
+    };
+    let system = evaluate(&format!("import {SYSTEM}"))?;
+    let flake = evaluate("(builtins.getFlake \"/etc/nixos\").nixosConfigurations.osmoda")?;
+    ensure!(system == flake, "the system is {system}, and from the flake {flake}");
+    Ok(())
+}
+
+/// Builds the machine's system with a module besides.
+fn build(host: Host<'_>, module: &str) -> Result<String> {
+    host.machine.write(CONFIGURATION, module)?;
+    let built = host.run(&["/usr/bin/nix-build", "--no-out-link", SYSTEM, "-A", "config.system.build.toplevel"]);
+    host.machine.write(CONFIGURATION, "{ }\n")?;
+    Ok(built?.trim().to_owned())
+}
+
+fn switch(host: Host<'_>, system: &str, how: &str) -> Result<String> {
+    host.run(&[&format!("{system}/bin/switch-to-configuration"), how])
 }
 
 fn current(host: Host<'_>) -> Result<String> {

@@ -26,6 +26,8 @@ pub fn cases() -> Vec<Case> {
         case("nixos: back, held there, and forward again", rollback),
         case("nixos: a build that nobody wants any more", cancelled),
         case("nixos: a kill between profile and boot loader", killed_at_the_boot_loader),
+        case("nixos: diff --build tells what the system would do", preview),
+        case("nixos: a configuration that changed is built anew, and its stubborn units are killed", rebuild),
     ]
 }
 
@@ -267,6 +269,48 @@ fn cancelled(host: Host<'_>) -> Result<()> {
     let status = host.settle()?;
     ensure!(status["state"] == "quarantined" && !runs(host, 8091)?, "{status:#}");
     Ok(())
+}
+
+fn preview(host: Host<'_>) -> Result<()> {
+    host.clear()?;
+    let before = link(host, "/run/current-system")?;
+    host.machine.write("/run/pg.yaml", &POSTGRESQL.replace("PORT", "5433"))?;
+    let (code, out, err) = host.osmoda(&["-o", "json", "diff", "--build", "-f", "/run/pg.yaml"])?;
+    ensure!(code == 1, "{code} {out}{err}");
+    let answer: serde_json::Value = serde_json::from_str(&out)?;
+    let units = answer["preview"]["units"].as_array().context("no units")?;
+    ensure!(units.iter().any(|unit| unit["unit"] == "postgresql.service" && unit["verb"] == "start"), "{answer:#}");
+    ensure!(answer["preview"]["packages"].as_array().is_some_and(|packages| !packages.is_empty()), "{answer:#}");
+    ensure!(link(host, "/run/current-system")? == before, "a preview changed the system");
+    ensure!(host.end(&["/bin/sh", "-c", "ls /nix/var/nix/gcroots/osmoda | grep preview"])?.0 == 1, "a root is left");
+    Ok(())
+}
+
+/// What the operator adds to the machine's own system.
+const CONFIGURATION: &str = "/etc/nixos/configuration.nix";
+
+fn rebuild(host: Host<'_>) -> Result<()> {
+    host.clear()?;
+    let stubborn = "apiVersion: os.moda/v1\nkind: App\nmetadata: {name: a}\nspec:\n  command: [/bin/sh, -c, \"trap '' TERM; \
+                    while :; do sleep 1; done\"]\n  stop: {timeout: 1h}\n  probation: {ttl: 500ms}\n";
+    host.document("a.yaml", stubborn)?;
+    commit(host)?;
+    let own = "{ services.osmoda.safeSwitch.activationTimeout = \"6s\"; environment.etc.proof.text = \"8111\"; }\n";
+    host.machine.write(CONFIGURATION, own)?;
+    let result = (|| {
+        ensure!(host.apply(&[])? == "nothing", "it is built anew without being asked");
+        ensure!(host.apply(&["--rebuild"])? == "committed", "{:#}", host.last_switch()?);
+        ensure!(host.sh("cat /etc/proof")?.trim() == "8111");
+        wait("agentd", Duration::from_secs(30), || Ok(host.osmoda(&["status"]).is_ok_and(|(code, ..)| code == 0)))?;
+        host.document("a.yaml", &sleeper("a", 8112, "  probation: {ttl: 500ms}\n").replace("  update: restart\n", ""))?;
+        commit(host)?;
+        let switch = host.last_switch()?;
+        ensure!(runs(host, 8112)? && switch["killed"][0] == "osmoda-app-a.service", "{switch:#}");
+        ensure_committed(host)
+    })();
+    host.machine.write(CONFIGURATION, "{ }\n")?;
+    ensure!(host.apply(&["--rebuild"])? == "committed", "{:#}", host.last_switch()?);
+    result
 }
 
 fn killed_at_the_boot_loader(host: Host<'_>) -> Result<()> {
