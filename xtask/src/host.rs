@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -37,6 +38,9 @@ pub fn output(command: &mut Command) -> Result<Output> {
 
 /// Installs Debian packages whose programs are missing, as (program, package).
 pub fn need(programs: &[(&str, &str)]) -> Result<()> {
+    // Machines are made side by side, and apt-get works for one at a time.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = programs.iter().filter(|(p, _)| !is_installed(p)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());

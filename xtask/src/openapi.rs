@@ -1,6 +1,9 @@
 //! What the daemons say of their calls, checked by somebody else's validator.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, Error};
 use machine_suites::Host;
@@ -21,6 +24,9 @@ pub enum Failure {
 /// # Errors
 /// When one is not valid, or the validator cannot be had.
 pub fn collect_and_validate(host: Host<'_>) -> Result<(), Failure> {
+    // Machines are tested side by side, and share the folder.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = crate::root().join("target/openapi");
     let venv = folder.join("venv");
     let validator = venv.join("bin/openapi-spec-validator");

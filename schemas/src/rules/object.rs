@@ -366,6 +366,27 @@ mod tests {
     }
 
     #[test]
+    fn values_of_options_are_nothing_but_data() {
+        let with = |value: &str| rules("NixosConfig", &format!(r#"{{"options":{{"services.x":{value}}}}}"#));
+        for good in ["true", r#"{"type":"ed25519","path":"/etc/key"}"#, r#"[{"a":["${pkgs.hello}"]}]"#] {
+            assert_eq!(with(good), ["needs-nixos-backend"], "{good}");
+        }
+        for bad in [
+            r#"{"_type":"override","priority":0,"content":true}"#,
+            r#"{"a":[{"_type":"merge","contents":[{"b":"/home/agent/evil.nix"}]}]}"#,
+            r#"{"type":"derivation","outPath":"/home/agent","name":"x"}"#,
+            r#"{"a":{"outPath":"/home/agent"}}"#,
+            r#"{"__functor":"x"}"#,
+        ] {
+            assert_eq!(with(bad), ["needs-nixos-backend", "option-value"], "{bad}");
+        }
+        for path in ["_module.args.x", "services.\\\"_module\\\".x", "a..b"] {
+            let spec = format!(r#"{{"options":{{"{path}":1}}}}"#);
+            assert_eq!(rules("NixosConfig", &spec), ["needs-nixos-backend", "option-path"], "{path}");
+        }
+    }
+
+    #[test]
     fn a_regular_expression_stays_small() {
         let with = |pattern: &str| {
             let check = serde_json::json!({ "type": "http", "url": "http://127.0.0.1/", "bodyMatches": pattern });

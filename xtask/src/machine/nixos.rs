@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -103,7 +104,10 @@ fn mark(nixpkgs: &Path) -> Result<String> {
 /// Installs osModa: its files become a package, and the machine's system one that enables `services.osmoda`.
 pub fn install(machine: &dyn Owned, programs: &Path) -> Result<()> {
     need(&[("strip", "binutils"), ("tar", "tar")])?;
-    let staged = folder().join(format!("stage-{}", std::process::id()));
+    // Machines are made side by side.
+    static STAGES: AtomicU32 = AtomicU32::new(0);
+    let stage_number = STAGES.fetch_add(1, Ordering::Relaxed);
+    let staged = folder().join(format!("stage-{}-{stage_number}", std::process::id()));
     stage(programs, &staged.join("osmoda-files"))?;
     copy(machine, &crate::root(), &SOURCE, &format!("{ETC}/source"))?;
     copy(machine, &staged, &["osmoda-files"], "/root")?;

@@ -26,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         case("nixos: back, held there, and forward again", rollback),
         case("nixos: a build that nobody wants any more", cancelled),
         case("nixos: a kill between profile and boot loader", killed_at_the_boot_loader),
+        case("nixos: texts of documents do not become code", not_code),
         case("nixos: diff --build tells what the system would do", preview),
         case("nixos: a configuration that changed is built anew, and its stubborn units are killed", rebuild),
     ]
@@ -269,6 +270,41 @@ fn cancelled(host: Host<'_>) -> Result<()> {
     let status = host.settle()?;
     ensure!(status["state"] == "quarantined" && !runs(host, 8091)?, "{status:#}");
     Ok(())
+}
+
+/// Each would run something, or read a file, as root.
+fn not_code(host: Host<'_>) -> Result<()> {
+    host.clear()?;
+    let refused = |text: &str, code: &str| {
+        host.machine.write("/run/evil.yaml", text)?;
+        let (status, out, err) = host.osmoda(&["apply", "-f", "/run/evil.yaml"])?;
+        ensure!(status == 2 && err.contains(code), "{code}: {status} {out}{err}");
+        Ok(())
+    };
+    let token = "/@pkgs.hello.meta.longDescription@";
+    refused(
+        &(sleeper("a", 8121, "") + &format!("  environment: {{A: \"{token}ExecStartPre=+/bin/sh x {token}\"}}\n")),
+        "reserved-text",
+    )?;
+    let options = |option: &str, value: &str| {
+        format!(
+            "apiVersion: os.moda/v1\nkind: NixosConfig\nmetadata: {{name: evil}}\nspec:\n  options: {{{option}: {value}}}\n"
+        )
+    };
+    host.machine.write("/run/evil.nix", "{ ... }: { config = builtins.throw (builtins.readFile /etc/passwd); }\n")?;
+    for (option, value, code) in [
+        ("services.nginx.virtualHosts.a", "/run/evil.nix", "option-type"),
+        ("services.nginx.virtualHosts", "{a: /run/evil.nix}", "option-type"),
+        ("services.nginx.virtualHosts.a", "{imports: [/run/evil.nix]}", "option-module"),
+        ("services.nginx.virtualHosts", "{_type: merge, contents: [{a: /run/evil.nix}]}", "option-value"),
+        ("services.postgresql.package", "{type: derivation, outPath: /run, name: x}", "option-value"),
+        ("environment.etc.x.text", "\"${pkgs.callPackage}\"", "unknown-package"),
+        ("_module.args.x", "1", "option-path"),
+    ] {
+        refused(&options(option, value), code)?;
+    }
+    let app = sleeper("a", 8122, "").replace("  command", "  package: pkgs.callPackage\n  command");
+    refused(&app, "unknown-package")
 }
 
 fn preview(host: Host<'_>) -> Result<()> {
