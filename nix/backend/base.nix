@@ -23,13 +23,10 @@ else if system != null then
   in
   if builtins.isFunction value then value { } else value
 else
-  import
-    (
-      if nixpkgs == null then
-        <nixpkgs/nixos/lib/eval-config.nix>
-      else
-        /. + nixpkgs + "/nixos/lib/eval-config.nix"
-    )
-    {
-      modules = [ (/. + configuration) ];
-    }
+  let
+    tree = if nixpkgs == null then <nixpkgs> else /. + nixpkgs;
+  in
+  import (tree + "/nixos/lib/eval-config.nix") {
+    lib = import (tree + "/lib");
+    modules = [ (/. + configuration) ];
+  }

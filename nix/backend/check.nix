@@ -67,7 +67,12 @@ let
         else
           lib.findFirst (result: lib.any (problem: problem.at != at) result) mismatch results;
     in
-    if type.name == "nullOr" then
+    # A text that begins with a slash would be imported as a module, with all that Nix can do.
+    if canBeModule type && builtins.isString value && lib.hasPrefix "/" value then
+      mismatch
+    else if type.name == "deferredModule" then
+      wrong at "module" { }
+    else if type.name == "nullOr" then
       if value == null then [ ] else ofType nested.elemType at value
     else if type.name == "listOf" then
       if builtins.isList value then
@@ -96,9 +101,44 @@ let
     else
       mismatch;
 
+  # True of types that take modules, by themselves or among others.
+  canBeModule =
+    type:
+    let
+      nested = type.nestedTypes or { };
+    in
+    type.name == "submodule"
+    || type.name == "deferredModule"
+    || (
+      lib.elem type.name [
+        "nullOr"
+        "either"
+        "coercedTo"
+      ]
+      && lib.any canBeModule (
+        lib.filter (inner: inner != null) [
+          (nested.elemType or null)
+          (nested.left or null)
+          (nested.right or null)
+          (nested.coercedType or null)
+          (nested.finalType or null)
+        ]
+      )
+    );
+
   inSubmodule =
     type: at: options: name: value:
-    if options ? ${name} then
+    if
+      lib.elem name [
+        "_module"
+        "imports"
+        "disabledModules"
+        "freeformType"
+      ]
+      && !(options ? ${name})
+    then
+      wrong (at ++ [ name ]) "module" { }
+    else if options ? ${name} then
       inTree options.${name} (at ++ [ name ]) [ ] value
     else if type ? nestedTypes.freeformType then
       let
@@ -118,10 +158,9 @@ let
           wrong path "package" { names = packages; }
         else
           inTree base.options [ ] path value;
-      # What cannot be told here is told by the build.
       told = builtins.tryEval (builtins.deepSeq result result);
     in
-    if told.success then told.value else [ ];
+    if told.success then told.value else wrong path "unknown" { };
 in
 lib.concatLists (
   lib.imap0 (
@@ -137,7 +176,7 @@ lib.concatLists (
       ) options
       ++ lib.imap0 (
         option: name:
-        lib.optionals (!values.has name) (
+        lib.optionals (!values.usable name) (
           map (problem: problem // { inherit document option; }) (wrong [ ] "package" { names = [ name ]; })
         )
       ) packages

@@ -1,5 +1,6 @@
 # Packages in documents. Values of NixosConfig are JSON: a string that is `${pkgs.NAME}` as a whole stands for that package,
-# and inside of a longer string for the package's path. In units of apps `/@pkgs.NAME@` stands for the path.
+# and inside of a longer string for the package's path. In units of apps `/@pkgs.NAME@` stands for the path; no text of a
+# document contains that.
 { lib, pkgs }:
 let
   names = "[A-Za-z0-9_.'-]+";
@@ -7,8 +8,25 @@ let
   folder = "/@pkgs\\.(${names})@";
 
   path = lib.splitString ".";
-  package = name: lib.getAttrFromPath (path name) pkgs;
-  has = name: lib.hasAttrByPath (path name) pkgs;
+
+  # Whatever else pkgs has (functions, descriptions, other sets) is nothing that a document may name, and neither is what
+  # this system would not build: unfree, broken, an alias that throws.
+  usable =
+    name:
+    let
+      found = lib.attrByPath (path name) null pkgs;
+      told = builtins.tryEval (
+        lib.isDerivation found && builtins.match "/[^\n]*" (toString found.outPath) != null
+      );
+    in
+    told.success && told.value;
+
+  package =
+    name:
+    if usable name then
+      lib.getAttrFromPath (path name) pkgs
+    else
+      throw "a document names pkgs.${name}, which is no package of this system";
 
   interpolate =
     pattern: text:
@@ -23,11 +41,11 @@ let
     in
     if whole != null then package (builtins.head whole) else interpolate reference text;
 
-  # Names of packages in a value that are not in pkgs.
+  # Names of packages in a value that are none.
   missing =
     value:
     if builtins.isString value then
-      lib.filter (name: !has name) (
+      lib.filter (name: !usable name) (
         map builtins.head (lib.filter builtins.isList (builtins.split reference value))
       )
     else if builtins.isList value then
@@ -49,6 +67,6 @@ let
       value;
 in
 {
-  inherit has missing resolve;
+  inherit missing resolve usable;
   unit = interpolate folder;
 }

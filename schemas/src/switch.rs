@@ -147,6 +147,9 @@ pub struct SystemSwitch {
     pub source: NixosSystem,
     /// Store path of the system that ran when the switch began.
     pub base: String,
+    /// Store path of the system that was the boot default when the switch began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
     /// Store path of the system that it leads to; none until it is built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

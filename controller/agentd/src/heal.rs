@@ -147,7 +147,7 @@ impl Controller {
     /// When systemd or the ledger cannot be reached.
     pub async fn heal(&mut self, wanted: &mut Wanted, unit: &str) -> Result<Option<Duration>, StepError> {
         let failed = |e: osmoda_systemd::SystemdError| StepError::Io(std::io::Error::other(e));
-        if !wanted.has(unit) || self.in_flight()?.is_some() {
+        if !wanted.has(unit) || self.machine.journal().is_moving()? {
             return Ok(None);
         }
         let status = self.manager.status(unit).await.map_err(failed)?;

@@ -5,7 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use osmoda_generation::{fragment::RenderError, nixos::OptionsOf, plan::Renderers, store_path::references};
+use osmoda_generation::{
+    fragment::RenderError,
+    nixos::{OptionsOf, PACKAGE_MARK},
+    plan::Renderers,
+    store_path::references,
+};
 use osmoda_nixos::options_of;
 use osmoda_schemas::{
     authors::{AuthorRule, authorize},
@@ -98,6 +103,7 @@ impl Judge {
         broken.extend(authorize(author, object, &self.authors).err());
         let canonical = object.canonical_json();
         broken.extend(missing_path(object, &canonical));
+        broken.extend(reserved(&canonical));
         // What cannot be rendered is told now, with its place, and keeps nobody else back.
         if broken.is_empty()
             && let Err(error) = self.renderers.render(object)
@@ -180,6 +186,19 @@ fn missing_path(object: &Object, canonical: &str) -> Option<Violation> {
         format!("{missing} is not in the Nix store of this machine"),
         "build or copy it first, such as with `nix copy`; then save the document again",
     ))
+}
+
+/// What stands for a package in units is for renderers alone: in a document's own words it would be replaced, too.
+fn reserved(canonical: &str) -> Option<Violation> {
+    canonical.contains(PACKAGE_MARK).then(|| {
+        let detail = format!("`{PACKAGE_MARK}` is reserved");
+        Violation::new(
+            "reserved-text",
+            "spec",
+            detail,
+            "name packages in `spec.package`, and their folder by `${package}`",
+        )
+    })
 }
 
 /// The program of an object that runs one, as a store path or an attribute.

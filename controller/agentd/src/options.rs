@@ -96,20 +96,38 @@ impl OptionChecks {
             }
             let batch = self.lock().asked.clone();
             let documents: Vec<OptionsOf> = batch.values().map(|asked| asked.options.clone()).collect();
-            let answer = nixos.check(&documents, &folder).await;
-            if let Err(error) = &answer {
-                tracing::warn!("the options of {} documents cannot be checked: {error}", documents.len());
-                let (checks, queue) = (self.clone(), queue.clone());
-                let batch = batch.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(AGAIN).await;
-                    checks.forget(&batch);
-                    queue.add(Key::Documents, "options are checked again", Duration::ZERO);
-                });
+            match nixos.check(&documents, &folder).await {
+                Err(_) if batch.len() > 1 => {
+                    // One of them may be what Nix cannot bear: the others do not suffer for it.
+                    for (hash, asked) in batch {
+                        let answer = nixos.check(std::slice::from_ref(&asked.options), &folder).await;
+                        self.conclude(BTreeMap::from([(hash, asked)]), &answer, &queue);
+                    }
+                }
+                answer => self.conclude(batch, &answer, &queue),
             }
-            self.decide(batch, &answer);
-            queue.add(Key::Documents, "options are checked", Duration::ZERO);
         }
+    }
+
+    /// Takes an answer in; where there is none, it is asked for again later.
+    fn conclude(
+        &self,
+        batch: BTreeMap<ContentHash, Asked>,
+        answer: &Result<Vec<Finding>, NixosError>,
+        queue: &WorkQueue<Key>,
+    ) {
+        if let Err(error) = answer {
+            tracing::warn!("the options of {} documents cannot be checked: {error}", batch.len());
+            let (checks, queue) = (self.clone(), queue.clone());
+            let batch = batch.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(AGAIN).await;
+                checks.forget(&batch);
+                queue.add(Key::Documents, "options are checked again", Duration::ZERO);
+            });
+        }
+        self.decide(batch, answer);
+        queue.add(Key::Documents, "options are checked", Duration::ZERO);
     }
 
     fn decide(&self, batch: BTreeMap<ContentHash, Asked>, answer: &Result<Vec<Finding>, NixosError>) {
@@ -184,6 +202,14 @@ fn violation(options: &OptionsOf, finding: &Finding) -> Violation {
         Wrong::Type { expected } => {
             let hint = "`nixos-option` and the option's page in the NixOS manual tell what it takes";
             Violation::new("option-type", field, format!("`{at}` takes a value of type: {expected}"), hint)
+        }
+        Wrong::Module => {
+            let hint = "set it in the system's own configuration";
+            Violation::new("option-module", field, format!("`{at}` takes Nix modules, and documents are data"), hint)
+        }
+        Wrong::Unknown => {
+            let hint = "set it in the system's own configuration, or leave packages out of it";
+            Violation::new("option-not-checkable", field, format!("Nix cannot tell what `{at}` takes"), hint)
         }
         Wrong::ReadOnly => Violation::new("option-read-only", field, format!("`{at}` is read-only"), "leave it out"),
         Wrong::Package { names } => {

@@ -6,7 +6,10 @@ use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader, Row};
 use osmoda_schemas::switch::{SwitchPurpose, SwitchRecord, SwitchState};
 use serde_json::json;
 
-use crate::{Again, Machine, QuarantineEntry, Runner, SwitchError, backend, runner::CANCELLED};
+use crate::{
+    Again, Machine, QuarantineEntry, Runner, SwitchError, backend,
+    runner::{CANCELLED, SUPERSEDED},
+};
 
 /// Time between two attempts to write.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -67,6 +70,7 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
         (SwitchState::Committed, SwitchPurpose::Rollback) => {
             record.base.clone().map(|left| (left, "somebody went back from it".to_owned()))
         }
+        (_, SwitchPurpose::Apply) if record.failure.as_deref() == Some(SUPERSEDED) => None,
         // The same documents in another system: it is the system that failed.
         (_, SwitchPurpose::Apply) if record.base.as_ref() == Some(&record.target) => None,
         (_, SwitchPurpose::Apply) if record.touched() || backend::boots(record).is_none() => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use osmoda_generation::durable;
-use osmoda_schemas::switch::SwitchRecord;
+use osmoda_schemas::switch::{SwitchRecord, SwitchState};
 use rustix::fs::FlockOperation;
 use uuid::Uuid;
 
@@ -102,6 +102,15 @@ impl Journal {
     pub fn in_flight(&self) -> io::Result<Vec<SwitchRecord>> {
         let is_open = |record: &SwitchRecord| !record.state.is_final() || self.is_kept(&record.id);
         Ok(self.list(LATEST)?.into_iter().filter(is_open).collect())
+    }
+
+    /// True while a switch moves units, or asks its gates: everybody else leaves them alone. A NixOS system that is only
+    /// being built moves nothing, and may take an hour.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn is_moving(&self) -> io::Result<bool> {
+        Ok(self.in_flight()?.iter().any(|record| record.state != SwitchState::Pending || record.nixos.is_none()))
     }
 
     /// The id of the switch that was started last.

@@ -17,7 +17,10 @@ use osmoda_schemas::{config::Config, nixos::NixosSystem, rules::Backend, switch:
 use osmoda_systemd::SystemdError;
 use uuid::Uuid;
 
-use crate::{Journal, Quarantine, runner::CANCELLED};
+use crate::{
+    Journal, Quarantine,
+    runner::{CANCELLED, SUPERSEDED},
+};
 
 /// The places that osModa uses.
 #[derive(Clone, Debug)]
@@ -81,6 +84,9 @@ pub enum SwitchError {
     /// Somebody did not wish to see it built.
     #[error("{CANCELLED}")]
     Cancelled,
+    /// Somebody else has switched the NixOS system.
+    #[error("{SUPERSEDED}")]
+    Superseded,
     /// The record says something impossible.
     #[error("the record of the switch: {0}")]
     Record(String),

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::{
     Prober, Runner, SwitchError,
-    backend::Way,
+    backend::{Way, is_superseded},
     conclude::{judge, record_once},
-    runner::{changed_gates, longest_first_look},
+    runner::{SUPERSEDED, changed_gates, longest_first_look},
     start::runner_unit,
 };
 
@@ -31,6 +31,11 @@ impl Runner {
         let id = self.record.id.clone();
         tracing::warn!(switch = id, "rolling back: {reason}");
         if !self.record.touched() {
+            return self.conclude(SwitchState::RolledBack).await;
+        }
+        if is_superseded(&self.machine, &self.record)? {
+            tracing::warn!(switch = id, "{SUPERSEDED}: it stays");
+            self.record.failure = Some(SUPERSEDED.to_owned());
             return self.conclude(SwitchState::RolledBack).await;
         }
         self.enter(SwitchState::RollingBack);

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use osmoda_generation::{fragment::Gate, manifest::Manifest, plan::unit_changes, store_path::StorePath};
 use osmoda_ledger::{Event, Ledger};
 use osmoda_schemas::switch::{GateStatus, SwitchPurpose, SwitchRecord, SwitchState};
-use osmoda_systemd::{ActiveState, Manager, UnitEvents, Verb, transient::TransientService};
+use osmoda_systemd::{ActiveState, Manager, UnitEvents, UnitStatus, Verb, transient::TransientService};
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -31,6 +31,9 @@ const COME_BACK: StdDuration = StdDuration::from_secs(20);
 
 /// Why a switch ended that somebody did not wish to see built.
 pub(crate) const CANCELLED: &str = "somebody asked for its end";
+
+/// Why a switch ended whose systems somebody else has left.
+pub(crate) const SUPERSEDED: &str = "another NixOS system was switched to meanwhile";
 
 /// Carries out one switch.
 #[derive(Debug)]
@@ -173,7 +176,9 @@ impl Runner {
         self.arm(target, base).await?;
         self.enter(SwitchState::Armed);
         let before = self.manager.snapshot().await?;
-        let failed_units = before.units.iter().filter(|(_, status)| status.active == ActiveState::Failed);
+        // Nor is it the switch's fault when something fails and is started again all the time.
+        let is_failed = |status: &UnitStatus| status.active == ActiveState::Failed || status.sub == "auto-restart";
+        let failed_units = before.units.iter().filter(|(_, status)| is_failed(status));
         self.record.failed_before = failed_units.map(|(unit, _)| unit.clone()).collect();
         let payload = json!({
             "switch": self.record.id, "purpose": self.record.purpose, "reason": self.record.reason,
@@ -196,7 +201,8 @@ impl Runner {
     async fn arm(&self, target: &StorePath, base: Option<&StorePath>) -> Result<(), SwitchError> {
         let gates = changed_gates(&self.machine, target, base)?;
         let first_health = gates.iter().map(longest_first_look).max().unwrap_or_default();
-        let after = self.record.activation_timeout.as_std() + first_health + self.record.ttl.as_std() + SLACK;
+        let own = backend::of(&self.record).longest(&self.record);
+        let after = own + first_health + self.record.ttl.as_std() + SLACK;
         let id = &self.record.id;
         let command = vec![self.machine.program("osmoda-switch"), "deadman".to_owned(), id.clone()];
         let mut service = TransientService::new("osModa dead-man: rolls a switch back whose runner is gone", command);
@@ -341,6 +347,9 @@ impl Runner {
 
     /// The profile's link is the commit; the record follows it. Gives the number of the generation.
     async fn commit(&self) -> Result<u64, SwitchError> {
+        if !self.is_in_profile()? {
+            backend::ensure_unmoved(&self.machine, &self.record, &[backend::boots(&self.record)])?;
+        }
         let missing = || SwitchError::Record("there is nothing to commit".to_owned());
         let target: StorePath = backend::boots(&self.record).and_then(|path| path.parse().ok()).ok_or_else(missing)?;
         // Whoever finds the profile moved has to find this state, too, also after a power cut: no commit on a full disk.

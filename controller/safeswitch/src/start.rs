@@ -78,6 +78,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         Some(source) => Some(SystemSwitch {
             source: source.clone(),
             base: machine.current_system()?.into(),
+            default: machine.profile.boots().map_err(SwitchError::io("the profile"))?.map(String::from),
             target: request.system.map(String::from),
             build_ms: None,
             packages: Vec::new(),

@@ -10,9 +10,10 @@ use osmoda_generation::{
 use osmoda_schemas::{
     kinds::{
         App, HealthCheck, Probe, Tier,
-        app::{RestartPolicy, Startup, Update},
+        app::{FileContent, RestartPolicy, Startup, Update},
         probe::UnitProbe,
     },
+    nixos::package_attribute,
     object::{Kind, Object, ObjectRef, Spec},
     quantity::Duration,
 };
@@ -103,6 +104,11 @@ impl<'a> Names<'a> {
         };
         if app.files.is_empty() {
             return Ok(names);
+        }
+        let names_package = |file: &FileContent| file.content.contains("${package}");
+        if app.package.as_deref().and_then(package_attribute).is_some() && app.files.values().any(names_package) {
+            let reason = "files can name the folder of a package only when that is a store path".to_owned();
+            return Err(RenderError::Field { field: "spec.files".to_owned(), reason });
         }
         // The store path of the files depends on their content, which may not name itself.
         let mut tree = Tree::new();

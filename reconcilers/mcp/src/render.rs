@@ -7,6 +7,7 @@ use osmoda_generation::{
 };
 use osmoda_schemas::{
     kinds::{HealthCheck, McpServer, Probe, mcp_server::Transport, probe::TcpProbe},
+    nixos::package_attribute,
     object::{Kind, Object, ObjectRef, Spec},
     quantity::Duration,
 };
@@ -25,6 +26,11 @@ impl Reconciler for McpServers {
             return Err(RenderError::Field { field: "kind".to_owned(), reason: "it is no McpServer".to_owned() });
         };
         let reference = object.reference();
+        // Its program is named in a slice, which is not built with the system.
+        if server.transport == Transport::Stdio && server.package.as_deref().and_then(package_attribute).is_some() {
+            let reason = "a server over stdio needs the store path of its package".to_owned();
+            return Err(RenderError::Field { field: "spec.package".to_owned(), reason });
+        }
         let mut fragment = Fragment::default();
         let slice = osmoda_schemas::canonical_json(&serde_json::json!({ "name": reference.name, "spec": server }));
         fragment.etc.insert(format!("mcp/servers/{}.json", reference.name), slice.into_bytes());

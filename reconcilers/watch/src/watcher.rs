@@ -99,7 +99,7 @@ pub async fn watch(shared: Shared, slice: Slice, view: View) {
 async fn take(shared: &Shared, slice: &Slice, view: &View, ladder: &mut Ladder, answer: Result<(), String>) {
     let now = since_epoch();
     // While a switch stops and starts units, and asks its own gates, everything here holds still.
-    if answer.is_err() && shared.machine.journal().in_flight().is_ok_and(|open| !open.is_empty()) {
+    if answer.is_err() && shared.machine.journal().is_moving().unwrap_or_default() {
         show(view, "paused", Some("a switch is going on".to_owned()), false);
         return;
     }

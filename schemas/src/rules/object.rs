@@ -1,5 +1,7 @@
 //! Rules of one object, whatever else there is.
 
+use serde_json::Value;
+
 use super::{
     Backend, Violation,
     program::{at_least, environment, health_check, package, placeholders, probe, run_as, sandbox, secrets},
@@ -41,8 +43,17 @@ pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
                     "use it on NixOS with `backend: nixos`",
                 );
             }
-            for option in config.options.keys() {
-                if OptionPath::parse(option).is_none() {
+            for (option, value) in &config.options {
+                if let Some(name) = special(value) {
+                    c.add(
+                        "option-value",
+                        format!("spec.options[\"{option}\"]"),
+                        format!("`{name}` means something to Nix itself, and values are plain data"),
+                        "leave it out",
+                    );
+                }
+                let path = OptionPath::parse(option);
+                if path.as_ref().is_none_or(|path| path.0.iter().any(|name| name == "_module")) {
                     c.add(
                         "option-path",
                         format!("spec.options[\"{option}\"]"),
@@ -55,6 +66,21 @@ pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
     }
     c.violations.truncate(MAX_VIOLATIONS);
     c.violations
+}
+
+/// A name in a value by which Nix would take it for something else than data: a property of the module system, a
+/// derivation, a set that can be called or printed.
+fn special(value: &Value) -> Option<&str> {
+    const NAMES: [&str; 8] =
+        ["_type", "_module", "outPath", "drvPath", "__toString", "__functor", "__functionArgs", "__splicedPackages"];
+    match value {
+        Value::Object(map) => map.iter().find_map(|(name, inner)| {
+            let is_derivation = name == "type" && inner == "derivation";
+            if is_derivation || NAMES.contains(&name.as_str()) { Some(name.as_str()) } else { special(inner) }
+        }),
+        Value::Array(items) => items.iter().find_map(special),
+        _ => None,
+    }
 }
 
 fn check_app(c: &mut Checker, app: &App, metadata: &Metadata, backend: Backend) {

@@ -2,6 +2,7 @@
 //! virtual machines) are somebody else's.
 
 pub mod crash;
+pub mod guides;
 mod host;
 pub mod load;
 pub mod story;

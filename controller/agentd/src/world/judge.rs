@@ -7,7 +7,8 @@ use osmoda_schemas::{
     problem::Problem,
 };
 
-use super::{Admitted, Definition, FileEntry, Verdict, World};
+use super::{Admitted, Definition, FileEntry, Refused, Verdict, World};
+use crate::options::CHECKING;
 
 /// A valid document, with its file.
 type Place<'a> = (&'a Arc<Path>, &'a FileEntry, &'a Definition);
@@ -75,8 +76,10 @@ impl World {
 
     /// Why a file cannot be read in whole, if so: what it defined before has to stay.
     fn unreadable(&self, file: &Arc<Path>) -> Option<Vec<Problem>> {
-        let nameless = self.files.get(file)?.refused.iter().filter(|r| r.reference.is_none());
-        let problems: Vec<Problem> = nameless.flat_map(|r| r.problems.clone()).collect();
+        // Nor is anything of a file gone while another part of it waits for a verdict: it may have been given a new name.
+        let waits = |refused: &Refused| refused.problems.iter().any(|problem| problem.code == CHECKING);
+        let undecided = self.files.get(file)?.refused.iter().filter(|r| r.reference.is_none() || waits(r));
+        let problems: Vec<Problem> = undecided.flat_map(|r| r.problems.clone()).collect();
         (!problems.is_empty()).then_some(problems)
     }
 }

@@ -62,6 +62,10 @@ pub enum Wrong {
     },
     /// Nobody may set it.
     ReadOnly,
+    /// It takes modules, and documents are data.
+    Module,
+    /// Its evaluation threw: what it takes cannot be told.
+    Unknown,
     /// `${pkgs.NAME}` of a package that is not there.
     Package {
         /// What is not there.

@@ -150,11 +150,14 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${"))
 }
 
+/// How the folder of a package begins that is an attribute. No text of a document may contain it.
+pub const PACKAGE_MARK: &str = "/@pkgs.";
+
 /// The folder of a package as units name it: a store path as it is, and for an attribute what `nix/backend/generation.nix`
 /// replaces by one.
 #[must_use]
 pub fn package_folder(package: &str) -> String {
-    package_attribute(package).map_or_else(|| package.to_owned(), |attribute| format!("/@pkgs.{attribute}@"))
+    package_attribute(package).map_or_else(|| package.to_owned(), |attribute| format!("{PACKAGE_MARK}{attribute}@"))
 }
 
 /// Where programs of Nix are looked for: services of systemd's own making have no `PATH` on NixOS.

@@ -4,7 +4,7 @@
 mod nixos;
 mod profile;
 
-use std::io;
+use std::{io, time::Duration};
 
 use futures_util::future::BoxFuture;
 use osmoda_generation::Units;
@@ -32,6 +32,9 @@ pub(crate) trait Backend: Send + Sync {
     /// Moves the machine from the units of one end to those of the other one.
     fn activate<'a>(&'a self, runner: &'a Runner, way: Way) -> BoxFuture<'a, Result<ActivationReport, SwitchError>>;
 
+    /// Longest time that activation and commit may take, beside what gates need.
+    fn longest(&self, record: &SwitchRecord) -> Duration;
+
     /// What has to follow once the profile leads to the target, so that the machine boots into it. May be done again. When
     /// it fails the profile leads back.
     fn after_commit<'a>(&'a self, runner: &'a Runner) -> BoxFuture<'a, Result<(), SwitchError>>;
@@ -56,9 +59,31 @@ pub(crate) fn boots(record: &SwitchRecord) -> Option<&str> {
 /// True when the machine would boot into the target of the switch now.
 pub(crate) fn is_boot_default(machine: &Machine, record: &SwitchRecord) -> io::Result<bool> {
     let target = boots(record);
-    let base = record.nixos.as_ref().map_or(record.base.as_deref(), |systems| Some(&systems.base));
+    // Where it was so before it began, that says nothing.
+    let before = record.nixos.as_ref().map_or(record.base.as_deref(), |systems| systems.default.as_deref());
     let now = machine.profile_of(record).boots()?;
-    Ok(target.is_some() && target != base && now.as_ref().map(|path| path.as_str()) == target)
+    Ok(target.is_some() && target != before && now.as_ref().map(|path| path.as_str()) == target)
+}
+
+/// True when a NixOS system runs that is neither end of the switch: somebody else has switched meanwhile, and that is
+/// neither undone nor taken over.
+pub(crate) fn is_superseded(machine: &Machine, record: &SwitchRecord) -> Result<bool, SwitchError> {
+    let Some(systems) = &record.nixos else { return Ok(false) };
+    let now = machine.current_system()?;
+    Ok(now.as_str() != systems.base && Some(now.as_str()) != systems.target.as_deref())
+}
+
+/// Refuses to go on unless the machine is as the switch has left it: that system runs, and boots by default as before.
+pub(crate) fn ensure_unmoved(
+    machine: &Machine,
+    record: &SwitchRecord,
+    runs: &[Option<&str>],
+) -> Result<(), SwitchError> {
+    let Some(systems) = &record.nixos else { return Ok(()) };
+    let (now, default) = (machine.current_system()?, machine.profile_of(record).boots());
+    let default = default.map_err(SwitchError::io("the profile"))?;
+    let is_as_before = default.as_ref().map(|path| path.as_str()) == systems.default.as_deref();
+    if is_as_before && runs.contains(&Some(now.as_str())) { Ok(()) } else { Err(SwitchError::Superseded) }
 }
 
 impl Runner {

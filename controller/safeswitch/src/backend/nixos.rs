@@ -17,9 +17,10 @@ use osmoda_generation::{
 };
 use osmoda_schemas::switch::{SwitchRecord, SystemSwitch};
 use osmoda_systemd::{ActivationPlan, ActivationReport, ActiveState, Step, UnitFailure};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-use super::{Backend, Way};
+use super::{Backend, Way, ensure_unmoved};
 use crate::{Runner, SwitchError, systems::somebody_switches};
 
 /// Longest time that the boot loader may take.
@@ -82,15 +83,20 @@ impl Backend for Nixos {
                 Way::Forth => (built(systems)?, Some(runner.target()?)),
                 Way::Back => (path(&systems.base)?, runner.base()?),
             };
+            if way == Way::Forth {
+                ensure_unmoved(&runner.machine, &runner.record, &[Some(&systems.base), systems.target.as_deref()])?;
+            }
             let began = Instant::now();
             let timeout = runner.record.activation_timeout.as_std();
             let mut killed = Vec::new();
             let output = switch_to_configuration(&system, "test", timeout, async {
-                killed = kill_stubborn(runner).await?;
+                killed = kill_stubborn(runner, way).await?;
                 Ok(())
             })
             .await?;
             let mut report = ActivationReport { killed, ..report_of(&output) };
+            // It names every unit that has failed, and starts those again that had failed before.
+            report.failures.retain(|failure| !runner.record.failed_before.contains(&failure.unit));
             report.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let active = runner.machine.active().map_err(SwitchError::io("the active generation"))?;
             // A system of somebody else's making has no generation, or one that was not the active one.
@@ -107,11 +113,16 @@ impl Backend for Nixos {
         .boxed()
     }
 
+    fn longest(&self, record: &SwitchRecord) -> Duration {
+        // A wait for somebody else's switch may come before each of both; a boot loader that is being written is not killed.
+        2 * (record.activation_timeout.as_std() + LATE) + 2 * (BOOT_LOADER + LATE)
+    }
+
     fn after_commit<'a>(&'a self, runner: &'a Runner) -> BoxFuture<'a, Result<(), SwitchError>> {
         async move {
             let systems = systems(&runner.record)?;
             let Err(error) = boot_entry_of(&built(systems)?).await else { return Ok(()) };
-            let base = path(&systems.base)?;
+            let base = path(systems.default.as_deref().unwrap_or(&systems.base))?;
             lead_back(&runner.machine.profile_of(&runner.record), &base)?;
             if let Err(error) = boot_entry_of(&base).await {
                 tracing::error!("THE BOOT LOADER, somebody has to look: {error}");
@@ -173,9 +184,11 @@ async fn switch_to_configuration(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(SwitchError::io(what()))?;
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let output = child.wait_with_output();
     tokio::pin!(output);
     if let Ok(output) = tokio::time::timeout(timeout, &mut output).await {
@@ -184,16 +197,24 @@ async fn switch_to_configuration(
     late.await?;
     match tokio::time::timeout(LATE, output).await {
         Ok(output) => output.map_err(SwitchError::io(what())),
-        Err(_) => Err(SwitchError::Record(format!("{} did not end within {} s", what(), (timeout + LATE).as_secs()))),
+        Err(_) => {
+            // All that it has started: a script that goes on would move links when the way back has been taken.
+            if let Some(group) = group {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            Err(SwitchError::Record(format!("{} did not end within {} s", what(), (timeout + LATE).as_secs())))
+        }
     }
 }
 
 /// Ends for certain what is being stopped and does not stop: systemd would wait for TimeoutStopSec, or for ever. Gives its
 /// names.
-async fn kill_stubborn(runner: &Runner) -> Result<Vec<String>, SwitchError> {
+async fn kill_stubborn(runner: &Runner, way: Way) -> Result<Vec<String>, SwitchError> {
+    // Those of objects: others of the system may have reasons to take their time.
+    let (ours, _) = runner.ends(way)?;
     let states = runner.manager.snapshot().await?;
-    let stopping = states.units.iter().filter(|(_, status)| status.active == ActiveState::Deactivating);
-    let names: Vec<String> = stopping.map(|(unit, _)| unit.clone()).collect();
+    let is_stopping = |unit: &&String| states.active(unit) == ActiveState::Deactivating;
+    let names: Vec<String> = ours.files.keys().filter(is_stopping).cloned().collect();
     for unit in &names {
         runner.manager.kill(unit, KILL).await?;
     }

@@ -1,6 +1,9 @@
 //! Any Linux with systemd: osModa moves its units itself, and its own profile is the boot default.
 
+use std::time::Duration;
+
 use futures_util::{FutureExt, future::BoxFuture};
+use osmoda_schemas::switch::SwitchRecord;
 use osmoda_systemd::{ActivationReport, Move, activate};
 
 use super::{Backend, Way};
@@ -38,6 +41,10 @@ impl Backend for Own {
             .await
         }
         .boxed()
+    }
+
+    fn longest(&self, record: &SwitchRecord) -> Duration {
+        record.activation_timeout.as_std()
     }
 
     fn after_commit<'a>(&'a self, _: &'a Runner) -> BoxFuture<'a, Result<(), SwitchError>> {

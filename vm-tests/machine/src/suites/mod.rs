@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod documents;
 mod faults;
+mod guides;
 mod http;
 mod inside;
 mod load;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Case> {
         authors::cases(),
         api::cases(),
         cli::cases(),
+        guides::cases(),
     ];
     suites.into_iter().flatten().collect()
 }
@@ -85,6 +87,6 @@ pub fn nixos() -> Vec<Case> {
     // These give agentd another configuration; on NixOS that is a part of the system.
     let configured =
         ["switch: a unit that does not stop is killed in time", "switch: an apply of another plan is refused"];
-    let own = [nixos::cases(), nixos_backend::cases()].into_iter().flatten();
+    let own = [nixos::cases(), nixos_backend::cases(), guides::nixos()].into_iter().flatten();
     own.chain(switch::cases().into_iter().filter(|case| !configured.contains(&case.name))).collect()
 }
