@@ -28,7 +28,6 @@ rustPlatform.buildRustPackage {
       ../Cargo.lock
       ../Cargo.toml
       ../controller
-      ../docs/verify_ledger.py
       ../nix/backend
       ../nix/units
       ../properties

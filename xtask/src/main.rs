@@ -11,6 +11,7 @@ mod openapi;
 mod page;
 mod schemas;
 mod soak;
+mod stories;
 mod test;
 
 use std::process::ExitCode;

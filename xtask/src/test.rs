@@ -16,7 +16,7 @@ use machine_suites::{
 use crate::{
     host, install,
     machine::{self, Owned, Release, nixos},
-    nixos_eval, openapi,
+    nixos_eval, openapi, stories,
 };
 
 /// Run all tests, from units to machines.
@@ -66,7 +66,7 @@ impl Test {
         let nixpkgs = nixos::nixpkgs(self.nixpkgs.clone())?;
         if let Some(filter) = &self.case
             && !self.has_one_of(&suites::all())
-            && !self.has_one_of(&suites::nixos())
+            && !self.asks_for_nixos()
         {
             bail!("no case has `{filter}` in its name");
         }
@@ -80,7 +80,7 @@ impl Test {
                 // They wait more than they work.
                 side_by_side(&releases, &mut tally, |release, tally| self.on_a_machine(release, false, tally))?;
             }
-            if !self.has_one_of(&suites::nixos()) {
+            if !self.asks_for_nixos() {
                 // Others were asked for.
             } else if let Some(nixpkgs) = &nixpkgs {
                 side_by_side(&releases, &mut tally, |release, tally| self.on_nixos(release, nixpkgs, tally))?;
@@ -138,22 +138,35 @@ impl Test {
         let machine = crate::timed(&format!("booting a {place}"), || machine::up_nixos(&name, release, nixpkgs))?;
         install::install(machine.as_ref(), false)?;
         self.cases(suites::nixos(), Host { machine: machine.as_ref() }, &place, tally);
+        for (story, title) in stories::names() {
+            if self.is_asked_for(&title) {
+                let told = crate::timed(&title, || stories::tell(machine.as_ref(), &name, story));
+                if let Err(words) = &told {
+                    println!("{words:#}");
+                }
+                tally.take(&format!("{place}: {title}"), told);
+            }
+        }
         machine.down()
     }
 
-    fn is_asked_for(&self, case: &Case) -> bool {
-        self.case.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()))
+    fn asks_for_nixos(&self) -> bool {
+        self.has_one_of(&suites::nixos()) || stories::names().any(|(_, title)| self.is_asked_for(&title))
+    }
+
+    fn is_asked_for(&self, name: &str) -> bool {
+        self.case.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
     }
 
     fn has_one_of(&self, cases: &[Case]) -> bool {
-        cases.iter().any(|case| self.is_asked_for(case))
+        cases.iter().any(|case| self.is_asked_for(case.name))
     }
 
     /// Runs those cases that were asked for and that this machine is one for.
     fn cases(&self, cases: Vec<Case>, host: Host<'_>, place: &str, tally: &mut Tally) {
         let vm = host.machine.is_whole();
         for case in cases {
-            if !self.is_asked_for(&case) {
+            if !self.is_asked_for(case.name) {
                 continue;
             }
             let full = format!("{place}: {}", case.name);
