@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod failpoints;
 mod host;
 mod install;
@@ -44,6 +45,8 @@ enum Chore {
     NixosEval(nixos_eval::NixosEval),
     /// Write the generated files (JSON Schemas, field tables, failpoints), or check that they are fresh.
     Schemas(schemas::Schemas),
+    /// Build what is released.
+    Dist(dist::Dist),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Machine(command) => command.run(),
         Chore::NixosEval(eval) => eval.run(),
         Chore::Schemas(schemas) => schemas.run(),
+        Chore::Dist(dist) => dist.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -87,6 +87,9 @@ impl Test {
             } else {
                 tally.skipped.push(format!("the suites of NixOS: {}", nixos::NO_NIXPKGS));
             }
+            tally
+                .skipped
+                .push("the installer and the packages on fresh machines: `cargo xtask dist --test`".to_owned());
             if self.vm {
                 self.on_a_machine(self.release.unwrap_or(Release::Bookworm), true, &mut tally)?;
             } else {
@@ -227,7 +230,7 @@ pub fn run_case(host: Host<'_>, case: &Case, place: &str) -> Result<()> {
 /// Everything that cargo runs. Tests that need a machine say so there, and run on one later.
 fn on_this_machine(tally: &mut Tally) -> Result<()> {
     println!("on this machine");
-    host::need(&[("nix-store", "nix-bin"), ("python3", "python3")])?;
+    host::need(&[("nix-store", "nix-bin"), ("python3", "python3"), ("shellcheck", "shellcheck")])?;
     let output = crate::cargo()
         .args(["test", "--quiet", "--locked", "--workspace", "--no-fail-fast", "--", "--show-output"])
         .stdin(Stdio::null())

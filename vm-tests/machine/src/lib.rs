@@ -4,6 +4,7 @@
 pub mod crash;
 pub mod guides;
 mod host;
+pub mod install;
 pub mod load;
 pub mod story;
 pub mod suites;

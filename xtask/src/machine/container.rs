@@ -39,7 +39,8 @@ impl Container {
         Self::of(name, &nixos::root(release, nixpkgs)?)
     }
 
-    fn of(name: &str, base: &Path) -> Result<Self> {
+    /// Makes a container of a root file system and boots it.
+    pub fn of(name: &str, base: &Path) -> Result<Self> {
         need(&[("systemd-nspawn", "systemd-container"), ("nsenter", "util-linux")])?;
         let container = Self { name: name.to_owned() };
         container.remove()?;

@@ -1,6 +1,7 @@
 //! Machines: real systems with systemd as process 1, made from Debian's packages, thrown away after use.
 
 mod container;
+pub mod fresh;
 pub mod nixos;
 mod root;
 mod vm;
@@ -185,6 +186,11 @@ pub fn up(name: &str, release: Release, vm: bool) -> Result<Box<dyn Owned>> {
 /// Makes a machine of NixOS from a tree of nixpkgs and boots it. One of the same name is thrown away first.
 pub fn up_nixos(name: &str, release: Release, nixpkgs: &Path) -> Result<Box<dyn Owned>> {
     Ok(Box::new(Container::up_nixos(name, release, nixpkgs)?))
+}
+
+/// Makes a fresh machine, without Nix and osModa, and boots it. One of the same name is thrown away first.
+pub fn up_fresh(name: &str, system: fresh::System) -> Result<Box<dyn Owned>> {
+    Ok(Box::new(Container::of(name, &fresh::root(system)?)?))
 }
 
 fn open(which: &Which) -> Result<Box<dyn Owned>> {

@@ -24,7 +24,7 @@ const VM_PACKAGES: &str = "linux-image-cloud-amd64,initramfs-tools,openssh-serve
 /// The file in a root that tells what it was made of.
 const MARK: &str = "etc/osmoda-machine";
 /// Units that have nothing to do in a machine that lives for a test.
-const MASKED: [&str; 13] = [
+pub const MASKED: [&str; 13] = [
     "systemd-networkd.service",
     "systemd-networkd-wait-online.service",
     "systemd-resolved.service",

@@ -47,7 +47,7 @@ pub enum Whole {
 }
 
 impl Case {
-    fn anywhere(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
+    pub(crate) fn anywhere(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
         Self { name, run, on: Whole::Equal }
     }
 

@@ -1,0 +1,162 @@
+//! `cargo xtask dist`: what is released. Two builds of the same commit are the same, byte by byte.
+
+mod archive;
+mod contents;
+mod deb;
+mod machines;
+mod notices;
+mod programs;
+#[cfg(test)]
+mod tests;
+mod twice;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use sha2::{Digest, Sha256};
+
+use self::machines::media;
+use self::{
+    archive::{Effort, Tree, gzip, tar},
+    contents::{Release, contents},
+    machines::on_fresh_machines,
+    programs::{Needs, Place},
+};
+use crate::{
+    host::{need, run},
+    install::PROGRAMS,
+    machine::fresh::System,
+};
+
+/// Build what is released: a tarball, a Debian package, the installer, and their checksums.
+#[derive(Debug, Args)]
+pub struct Dist {
+    /// Where it goes.
+    #[arg(long, default_value = "target/release-files")]
+    out: PathBuf,
+    /// Build everything twice, in two folders, and compare.
+    #[arg(long)]
+    check: bool,
+    /// Install what was built on fresh machines, and try what can be done with it.
+    #[arg(long)]
+    test: bool,
+    /// Only on machines of this system. Default: on all.
+    #[arg(long, value_enum, requires = "test")]
+    on: Option<System>,
+    /// Only cases whose name contains this.
+    #[arg(long, requires = "test", default_value = "")]
+    case: String,
+    /// Take the programs of tests: quick, and not for anybody else.
+    #[arg(long, hide = true, conflicts_with = "check")]
+    debug_programs: bool,
+}
+
+/// Files of a release by their names.
+pub type Products = BTreeMap<String, Vec<u8>>;
+
+impl Dist {
+    /// Does it.
+    pub fn run(&self) -> Result<()> {
+        let place = Place::here()?;
+        let release = Release::of(&place)?;
+        if self.debug_programs {
+            let programs = stripped(&crate::install::build(false)?)?;
+            ensure!(self.test, "they are for --test");
+            return on_fresh_machines(&media(programs.path())?, self.on, &self.case);
+        }
+        let products = if self.check {
+            twice::build(&place, &release)?
+        } else {
+            let programs = crate::timed("building the programs", || programs::build(&place, release.epoch))?;
+            crate::timed("packing", || products(&place, &release, &programs))?
+        };
+        fs::create_dir_all(&self.out)?;
+        for (name, bytes) in &products {
+            let path = self.out.join(name);
+            fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+            println!("{:9} KiB  {}", bytes.len().div_ceil(1024), path.display());
+        }
+        if !self.test {
+            return Ok(());
+        }
+        lint(&self.out.join(deb::name(&release)?))?;
+        let programs = programs::build(&place, release.epoch)?;
+        on_fresh_machines(&media(&programs)?, self.on, &self.case)
+    }
+}
+
+/// Asks Debian's own judge of packages.
+fn lint(package: &Path) -> Result<()> {
+    need(&[("lintian", "lintian")])?;
+    let words =
+        run(Command::new("lintian").args(["--no-cfg", "--fail-on=error,warning", "--allow-root"]).arg(package))?;
+    println!("lintian: no error and no warning{}{words}", if words.is_empty() { "" } else { "\n" });
+    Ok(())
+}
+
+/// Copies of the programs that tests use, without what debuggers want.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn stripped(from: &Path) -> Result<tempfile::TempDir> {
+    need(&[("strip", "binutils")])?;
+    let folder = tempfile::tempdir()?;
+    for (program, _) in PROGRAMS {
+        run(Command::new("strip").arg("-o").arg(folder.path().join(program)).arg(from.join(program)))?;
+    }
+    Ok(folder)
+}
+
+/// Everything that is given away.
+fn products(place: &Place, release: &Release, programs: &Path) -> Result<Products> {
+    let c_library = c_library(programs)?;
+    pack(&place.root, release, &contents(place, release, programs)?, c_library, Effort::Best)
+}
+
+/// The oldest C library that programs run with, if all systems that releases are for have that.
+fn c_library(programs: &Path) -> Result<(u32, u32)> {
+    let mut c_library = (0, 0);
+    for (program, _) in PROGRAMS {
+        let needs = Needs::of(&programs.join(program))?;
+        needs.check(program)?;
+        c_library = c_library.max(needs.c_library);
+    }
+    Ok(c_library)
+}
+
+/// The files of a release, from what is in it.
+fn pack(root: &Path, release: &Release, tree: &Tree, c_library: (u32, u32), effort: Effort) -> Result<Products> {
+    let installer = fs::read(root.join("install.sh")).context("install.sh")?;
+    let name = format!("osmoda-{}-{}-linux", release.version, std::env::consts::ARCH);
+    let mut unpacked = tree.clone();
+    unpacked.program("install.sh", installer.clone())?;
+    unpacked.file("LICENSE", fs::read(root.join("LICENSE"))?)?;
+    unpacked.file("SHA256SUMS", sums(unpacked.files()))?;
+    let mut products = Products::from([
+        (format!("{name}.tar.gz"), gzip(&tar(&unpacked, &format!("{name}/"), release.epoch)?, effort)?),
+        (deb::name(release)?, deb::package(root, release, tree, c_library, effort)?),
+        ("install.sh".to_owned(), installer),
+    ]);
+    let sums = sums(products.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    products.insert("SHA256SUMS".to_owned(), sums.into_bytes());
+    Ok(products)
+}
+
+/// Checksums as sha256sum(1) writes and reads them.
+fn sums<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut sums = String::new();
+    for (name, bytes) in files {
+        for byte in Sha256::digest(bytes) {
+            write!(sums, "{byte:02x}").expect("a String takes everything");
+        }
+        sums += &format!("  {name}\n");
+    }
+    sums
+}
