@@ -10,6 +10,7 @@ let
     pathExists
     readDir
     readFile
+    unsafeDiscardStringContext
     ;
 
   entries = folder: if pathExists folder then readDir folder else { };
@@ -23,9 +24,10 @@ let
   }) (filter isWants (attrNames units));
   wantedBy = unit: map (want: want.target) (filter (want: builtins.elem unit want.units) wants);
 
-  documents = map (file: fromJSON (readFile "${generation}/etc/nixos/${file}")) (
-    attrNames (entries "${generation}/etc/nixos")
-  );
+  # A file of the store comes with all that the generation refers to, an app's files for example, which fromJSON refuses;
+  # the link `osmoda` keeps that alive.
+  document = file: fromJSON (unsafeDiscardStringContext (readFile "${generation}/etc/nixos/${file}"));
+  documents = map document (attrNames (entries "${generation}/etc/nixos"));
 in
 { lib, pkgs, ... }:
 let

@@ -37,8 +37,15 @@ fn agent_box(host: Host<'_>) -> Result<()> {
 }
 
 fn python_postgresql(host: Host<'_>) -> Result<()> {
-    host.clear()?;
-    PYTHON_POSTGRESQL.follow(host)
+    let fresh = || {
+        host.clear()?;
+        host.sh("systemctl stop postgresql 2>/dev/null || true; rm -rf /var/lib/postgresql")
+    };
+    fresh()?;
+    let result = PYTHON_POSTGRESQL.follow(host);
+    let cleaned = fresh();
+    result?;
+    cleaned.map(|_| ())
 }
 
 /// Follows a guide with osModa as it is installed, and leaves nothing of it behind, not even of one that fails.
