@@ -1,15 +1,13 @@
 //! `cargo xtask soak`: the tests that take hours. Its results are the tables of `docs/reliability.md`.
 
+mod crashes;
 mod ledger;
 mod simulation;
-
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
 use machine_suites::{
     Host,
-    crash::{self, Action, Place},
     load::{self, Judgement, Load},
 };
 
@@ -17,6 +15,7 @@ use crate::{
     install,
     machine::{self, Release},
     page,
+    soak::crashes::{Row, table},
 };
 
 /// Run the tests that take hours.
@@ -31,6 +30,9 @@ pub struct Soak {
     /// How often the machine is cut off.
     #[arg(long, default_value_t = 200)]
     cuts: u32,
+    /// Machines that the matrix and the cuts are tried on, side by side.
+    #[arg(long, default_value_t = 3)]
+    machines: u32,
     /// Seeds of each way to tamper with the ledger.
     #[arg(long, default_value_t = 1000)]
     seeds: u32,
@@ -51,29 +53,6 @@ pub struct Soak {
 /// The part that has a table of its own.
 const LOAD: &str = "load";
 
-/// What came of a kind of test.
-struct Row {
-    case: String,
-    tries: u32,
-    failures: Vec<String>,
-    took: Duration,
-}
-
-impl Row {
-    fn new(case: impl Into<String>) -> Self {
-        Self { case: case.into(), tries: 0, failures: Vec::new(), took: Duration::ZERO }
-    }
-
-    fn take(&mut self, began: Instant, result: Result<()>) {
-        self.tries += 1;
-        self.took += began.elapsed();
-        if let Err(error) = result {
-            eprintln!("FAILED: {}: {error:#}", self.case);
-            self.failures.push(format!("{error:#}"));
-        }
-    }
-}
-
 impl Soak {
     /// Runs it.
     pub fn run(&self) -> Result<()> {
@@ -88,20 +67,14 @@ impl Soak {
             let (table, failed) = simulation::run(self.schedules)?;
             parts.push(("simulation", table, failed));
         }
-        if wants("matrix") || wants("cuts") {
-            let machine = machine::up("soak", self.release, false)?;
-            install::install(machine.as_ref(), false)?;
-            let host = Host { machine: machine.as_ref() };
-            let mut add = |part, rows: Vec<Row>| {
-                parts.push((part, table(&rows), rows.iter().map(|row| row.failures.len()).sum()));
-            };
-            if wants("matrix") {
-                add("matrix", self.matrix(host)?);
-            }
-            if wants("cuts") {
-                add("cuts", vec![self.cuts(host)]);
-            }
-            machine.down()?;
+        let mut add = |part, rows: Vec<Row>| {
+            parts.push((part, table(&rows), rows.iter().map(|row| row.failures.len()).sum()));
+        };
+        if wants("matrix") {
+            add("matrix", crashes::matrix(self.machines, self.release, self.passages)?);
+        }
+        if wants("cuts") {
+            add("cuts", crashes::cuts(self.machines, self.release, self.cuts)?);
         }
         if wants(LOAD) {
             let (table, failed) = self.load()?;
@@ -135,64 +108,6 @@ impl Soak {
         machine.down()?;
         Ok((table, judgement.failures.len()))
     }
-
-    /// Every passage of every place, killed; and every error of the disk where it may fail.
-    fn matrix(&self, host: Host<'_>) -> Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        for (place, times) in crash::explore(host)? {
-            rows.push(self.place(host, &place, times, &[Action::Kill]));
-            if place.may_fail() {
-                rows.push(self.place(host, &place, times, &Action::ERRORS));
-            }
-        }
-        Ok(rows)
-    }
-
-    fn place(&self, host: Host<'_>, place: &Place, times: u32, actions: &[Action]) -> Row {
-        let names: Vec<&str> = actions.iter().map(|action| action.name()).collect();
-        let mut row = Row::new(format!("{} at `{place}`", names.join(", ")));
-        let tries = times.min(self.passages);
-        for n in 0..tries {
-            let ordinal = 1 + n * times / tries;
-            for action in actions {
-                let began = Instant::now();
-                match crash::attempt(host, place, ordinal, *action) {
-                    // The story is never quite the same.
-                    Ok(false) => eprintln!("not passed so often: `{place}` number {ordinal}"),
-                    other => row.take(began, other.map(drop)),
-                }
-            }
-        }
-        eprintln!("{} tries, {} failed: {}", row.tries, row.failures.len(), row.case);
-        row
-    }
-
-    fn cuts(&self, host: Host<'_>) -> Row {
-        let mut row = Row::new("the machine cut off at a random instant");
-        for n in 0..self.cuts {
-            let mut chance = [0; 4];
-            if let Err(error) = getrandom::fill(&mut chance) {
-                row.take(Instant::now(), Err(anyhow::anyhow!("{error}")));
-                continue;
-            }
-            let after = crash::SPAN.mul_f64(f64::from(u32::from_le_bytes(chance)) / f64::from(u32::MAX));
-            let began = Instant::now();
-            row.take(began, crash::cut(host, after));
-            eprintln!("cut {} of {}: {} failed", n + 1, self.cuts, row.failures.len());
-        }
-        row
-    }
-}
-
-fn table(rows: &[Row]) -> String {
-    let mut out = String::from("| case | tries | failed | a try takes |\n|---|---:|---:|---:|\n");
-    for row in rows {
-        let each = row.took.as_secs_f64() / f64::from(row.tries.max(1));
-        out += &format!("| {} | {} | {} | {each:.1} s |\n", row.case, row.tries, row.failures.len());
-    }
-    let tries: u32 = rows.iter().map(|row| row.tries).sum();
-    let failed: usize = rows.iter().map(|row| row.failures.len()).sum();
-    out + &format!("| all | {tries} | {failed} | |\n")
 }
 
 fn load_table(judgement: &Judgement) -> String {
