@@ -4,9 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use osmoda_generation::plan::{Base, PlanError};
 use osmoda_ledger::{Event, Ledger};
-use osmoda_safeswitch::{Machine, resume, start};
+use osmoda_safeswitch::{Machine, QuarantineEntry, resume, start};
 use osmoda_schemas::{
-    condition::{ConditionStatus, ConditionType},
     config::{Config, Reconcile},
     object::ObjectRef,
     plan::Plan,
@@ -18,6 +17,7 @@ use osmoda_systemd::Manager;
 use serde_json::json;
 
 use crate::{
+    aside::{Part, Turn},
     building::generation_of,
     ingest::Judge,
     options::{CHECKING, OptionChecks},
@@ -44,7 +44,7 @@ pub struct Controller {
     pub(crate) book: StatusBook,
     pub(crate) base: Base,
     /// Everything that is wished otherwise than it is in the base.
-    changed: BTreeSet<ObjectRef>,
+    pub(crate) changed: BTreeSet<ObjectRef>,
     store: Store,
     sources: Sources,
     /// Admitted, but not durable yet: nothing is done about it before it is.
@@ -54,6 +54,8 @@ pub struct Controller {
     fresh: bool,
     /// Why nothing is done although something is wished, as (state, message).
     pub(crate) holding: Option<(&'static str, String)>,
+    /// What waits although others' changes go on.
+    left_out: Vec<Problem>,
     /// The switch that was started last, until its end was seen.
     pub(crate) switch: Option<String>,
     /// The end of a switch was seen, and its units have not been looked at since.
@@ -143,6 +145,7 @@ impl Controller {
             source_problems: Vec::new(),
             fresh: true,
             holding: None,
+            left_out: Vec::new(),
             switch: None,
             ended: false,
             timings: Timings::default(),
@@ -269,7 +272,8 @@ impl Controller {
     pub fn problems(&self) -> Vec<Problem> {
         let of_files = self.world.file_problems().cloned();
         let of_objects = self.world.problems().values().flatten().cloned();
-        self.source_problems.iter().cloned().chain(of_files).chain(of_objects).collect()
+        let known = self.source_problems.iter().chain(&self.left_out).cloned();
+        known.chain(of_files).chain(of_objects).collect()
     }
 
     /// Makes the documents real, as far as that is not held back.
@@ -290,6 +294,7 @@ impl Controller {
         // Once the next one has begun, nobody tells how the last one ended.
         self.look_at_switch()?;
         self.base_follows()?;
+        self.left_out.clear();
         let began = std::time::Instant::now();
         let plan = self.plan()?;
         if !plan.is_empty() {
@@ -316,20 +321,24 @@ impl Controller {
             self.holding = Some(why);
             return Ok((plan, Step::Settled));
         }
-        let generation = generation_of(&self.world, &self.judge.renderers)?;
-        let path = generation.path().clone();
-        let quarantine = self.machine.quarantine();
         if apply.is_some_and(|a| a.clear_quarantine) {
-            quarantine.remove(path.as_str())?;
+            self.clear_quarantine(generation_of(&self.world, &self.judge.renderers)?.path().as_str())?;
         }
-        if let Some(entry) = quarantine.get(path.as_str())?.filter(|entry| !entry.is_over(osmoda_schemas::now())) {
-            let (state, reason) = match entry.again {
-                Some(again) => (format!("could not be built, and is tried again after {}", again.at), "BuildFailed"),
-                None => ("was rolled back".to_owned(), "RolledBack"),
-            };
-            self.holding = Some(("quarantined", format!("this state {state} ({})", entry.reason)));
-            self.mark_changed(&plan, reason, &entry.reason);
-            return Ok((plan, Step::Settled));
+        let (generation, plan) = match self.turn()? {
+            Turn::All => (generation_of(&self.world, &self.judge.renderers)?, plan),
+            Turn::Part(part) => {
+                let Part { world, plan, waits } = *part;
+                self.left_out = waits;
+                (generation_of(&world, &self.judge.renderers)?, plan)
+            }
+            Turn::Nobody(entry) => return Ok(self.hold(plan, &entry)),
+        };
+        let path = generation.path().clone();
+        let entry = self.machine.quarantine().get(path.as_str())?;
+        if let Some(entry) = entry.filter(|entry| !entry.is_over(osmoda_schemas::now())) {
+            let objects: Vec<ObjectRef> = plan.body.objects.iter().map(|change| change.object.clone()).collect();
+            self.mark(&objects, &entry);
+            return Ok(self.hold(plan, &entry));
         }
         // The root comes first: a garbage collection at any instant finds it.
         self.machine.roots.pin(NEXT, &path)?;
@@ -338,6 +347,16 @@ impl Controller {
         let id = start(&self.machine, &self.manager, request).await?;
         self.switch = Some(id.clone());
         Ok((plan, Step::Switching(id)))
+    }
+
+    /// What is wished was tried, and did not work out.
+    fn hold(&mut self, plan: Plan, entry: &QuarantineEntry) -> (Plan, Step) {
+        let state = match entry.again {
+            Some(again) => format!("could not be built, and is tried again after {}", again.at),
+            None => "was rolled back".to_owned(),
+        };
+        self.holding = Some(("quarantined", format!("this state {state} ({})", entry.reason)));
+        (plan, Step::Settled)
     }
 
     /// Why nothing is changed unless somebody says so.
@@ -382,10 +401,9 @@ impl Controller {
         let undone =
             |record: &&SwitchRecord| record.state != SwitchState::Committed && record.purpose == SwitchPurpose::Apply;
         if let Some(record) = record.as_ref().filter(undone) {
-            let plan = self.plan()?;
+            let tried = self.tried(record);
             let is_built = record.nixos.as_ref().is_none_or(|systems| systems.target.is_some());
-            let reason = if is_built { "RolledBack" } else { "BuildFailed" };
-            self.mark_changed(&plan, reason, record.failure.as_deref().unwrap_or_default());
+            self.mark_failed(&tried, is_built, record.failure.as_deref().unwrap_or_default());
         }
         self.machine.roots.unpin(NEXT)?;
         self.settle_statuses();
@@ -407,58 +425,6 @@ impl Controller {
             self.changed = changed(&self.base, &self.world);
         }
         Ok(())
-    }
-
-    /// Says of every object that has become active, in which generation. A switch costs the files of what it changed.
-    pub(crate) fn settle_statuses(&mut self) {
-        let now = osmoda_schemas::now();
-        let number = self.machine.profile.current().ok().flatten().map(|c| c.number.to_string());
-        let path = self.base.path.as_ref().map(ToString::to_string).unwrap_or_default();
-        for (reference, admitted) in self.world.admitted() {
-            let active = self.base.manifest.objects.get(reference).is_some_and(|entry| entry.hash == admitted.hash);
-            if !active {
-                continue;
-            }
-            let known = self.book.entries().get(reference).is_some_and(|status| {
-                let is = |kind| {
-                    let condition = status.condition(kind);
-                    condition.is_some_and(|c| {
-                        c.status == ConditionStatus::True && c.observed_generation == status.generation
-                    })
-                };
-                is(ConditionType::Built) && is(ConditionType::Active)
-            });
-            if known {
-                continue;
-            }
-            let message = number.as_ref().map(|n| format!("in generation {n}")).unwrap_or_default();
-            self.book.edit(reference, |status| {
-                status.set(ConditionType::Built, ConditionStatus::True, "InStore", "", now);
-                status.set(ConditionType::Active, ConditionStatus::True, "Switched", message, now);
-                status.active_in = Some(path.clone());
-            });
-        }
-        if let Err(error) = self.book.write_files() {
-            tracing::error!("status files: {error}");
-        }
-    }
-
-    fn mark_changed(&mut self, plan: &Plan, reason: &str, message: &str) {
-        let now = osmoda_schemas::now();
-        for change in &plan.body.objects {
-            self.book.edit(&change.object, |status| {
-                let mut code = "rolled-back";
-                if reason == "BuildFailed" {
-                    code = "build-failed";
-                    status.set(ConditionType::Built, ConditionStatus::False, reason, message, now);
-                }
-                status.set(ConditionType::Active, ConditionStatus::False, reason, message, now);
-                status.last_error = Some(Box::new(Problem::new(409, code, message)));
-            });
-        }
-        if let Err(error) = self.book.write_files() {
-            tracing::error!("status files: {error}");
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! agentd as a library: its loop, for the daemon and for what simulates it (`tests/simulation`).
 
 pub mod api;
+mod aside;
 mod building;
 pub mod controller;
 mod events;
@@ -8,6 +9,7 @@ pub mod follow;
 mod heal;
 pub mod ingest;
 pub mod options;
+mod outcome;
 mod planning;
 mod preview;
 pub mod reconcile;

@@ -48,7 +48,9 @@ impl StepError {
             Self::Nix(_) => (503, "nix-store-failed", "`osmoda doctor` looks into it"),
             Self::Io(_) => (500, "machine-not-writable", "is the disk full, or read-only?"),
             Self::SystemSwitching => (409, "system-switching", "wait for it; `osmoda status` tells"),
-            Self::Start(StartError::Busy(_)) => (409, "switch-in-flight", "wait for it: `osmoda history`"),
+            Self::Start(StartError::Busy(_)) => {
+                (409, "switch-in-flight", "wait for it (`osmoda history`), or end it: `osmoda switch rollback`")
+            }
             Self::Start(_) => (503, "switch-not-started", "`osmoda doctor` looks into it"),
         };
         Problem::new(status, code, self.to_string()).hint(hint)

@@ -298,6 +298,14 @@ impl World {
         }
     }
 
+    /// True when rules about several objects are kept by all that is in force here; of two that collide the one is to blame that
+    /// was not so before.
+    pub fn breaks_no_rule(&self, was_before: impl Fn(&ObjectRef) -> bool) -> bool {
+        let entry = |(reference, a)| set_entry(reference, a, was_before(reference));
+        let entries: Vec<SetEntry<'_>> = self.admitted.iter().map(entry).collect();
+        check_set(&entries).is_empty()
+    }
+
     /// True when a verdict may make another object break a rule, or this one. Most edits do not touch what the rules look
     /// at, and then nobody else has to be looked at.
     fn matters_to_others(&self, reference: &ObjectRef, verdict: &Verdict) -> bool {

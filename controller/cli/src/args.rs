@@ -143,6 +143,9 @@ pub enum Command {
         #[arg(long)]
         wait: bool,
     },
+    /// Decide about the switch that goes on, before its probation is over.
+    #[command(subcommand)]
+    Switch(SwitchCommand),
     /// Remove old generations and what only they need.
     #[command(
         after_help = "Example:\n  osmoda gc --keep 10\n\nThe active generation, the boot default and those of a switch in flight are never removed."
@@ -304,6 +307,27 @@ pub struct Logs {
     /// How many of the latest lines.
     #[arg(short = 'n', long, default_value_t = 100)]
     pub lines: u32,
+}
+
+/// What to decide about a switch.
+#[derive(Debug, Subcommand)]
+pub enum SwitchCommand {
+    /// Commit it now, whatever its gates say.
+    ///
+    /// Exit status: 0 it is committed, 2 refused, 3 it was rolled back after all, 4 that failed.
+    #[command(after_help = "Example:\n  osmoda switch commit")]
+    Commit {
+        /// Its number, or the beginning or end of it. Default: the one that goes on.
+        id: Option<String>,
+    },
+    /// Take it back now; one that is still being built is called off.
+    ///
+    /// Exit status: 0 it is rolled back, 2 refused, 3 it was committed before, 4 the rollback failed.
+    #[command(after_help = "Example:\n  osmoda switch rollback")]
+    Rollback {
+        /// Its number, or the beginning or end of it. Default: the one that goes on.
+        id: Option<String>,
+    },
 }
 
 /// What to do with the ledger.

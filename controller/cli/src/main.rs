@@ -8,10 +8,11 @@ mod print;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use osmoda_safeswitch::Decision;
 
 use crate::{
-    args::{Agentctl, AgentctlCommand, Cli, Color, Command, LedgerCommand},
-    commands::{documents, events, generations, ledger, logs, machine, objects},
+    args::{Agentctl, AgentctlCommand, Cli, Color, Command, LedgerCommand, SwitchCommand},
+    commands::{documents, events, generations, ledger, logs, machine, objects, switch},
     context::{Context, Failure},
 };
 
@@ -57,6 +58,10 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Logs(arguments) => logs::logs(context, &arguments),
         Command::Generations => generations::list(context).await,
         Command::Rollback { generation, wait } => generations::rollback(context, generation, wait).await,
+        Command::Switch(SwitchCommand::Commit { id }) => switch::decide(context, id.as_deref(), Decision::Commit).await,
+        Command::Switch(SwitchCommand::Rollback { id }) => {
+            switch::decide(context, id.as_deref(), Decision::Rollback).await
+        }
         Command::Gc { keep } => generations::gc(context, keep).await,
         Command::History { limit } => generations::history(context, limit),
         Command::Status => machine::status(context).await,

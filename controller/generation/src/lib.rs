@@ -5,6 +5,7 @@
 //! [`Profile`] and [`Roots`] keep it.
 
 pub mod assemble;
+pub mod authors;
 pub mod desired;
 mod diff;
 pub mod durable;

@@ -5,6 +5,7 @@ use osmoda_schemas::switch::{SwitchRecord, SwitchState};
 use crate::{
     Machine, SwitchError, backend,
     conclude::{told, write_down},
+    runner::WENT_DOWN,
 };
 
 /// Closes the records of switches that the machine went down in, and points `/run/osmoda/generation` to the committed
@@ -36,7 +37,7 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
             record.number = committed.map(|c| c.number);
             record.enter(SwitchState::Committed);
         } else {
-            record.failure = Some(format!("the machine went down during the switch ({})", record.state));
+            record.failure = Some(format!("{WENT_DOWN} ({})", record.state));
             record.enter(SwitchState::RolledBack);
         }
         // What was touched may be what brought the machine down: somebody has to say yes before it is tried again.

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use osmoda_generation::{
+    authors::{Wishes, changed_wishes},
+    manifest::Manifest,
+    store_path::StorePath,
+};
 use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader, Row};
 use osmoda_schemas::switch::{SwitchPurpose, SwitchRecord, SwitchState};
 use serde_json::json;
 
 use crate::{
     Again, Machine, QuarantineEntry, Runner, SwitchError, backend,
-    runner::{CANCELLED, SUPERSEDED},
+    runner::{ASKED_BACK, CANCELLED, SUPERSEDED, WENT_DOWN},
 };
 
 /// Time between two attempts to write.
@@ -64,22 +69,25 @@ pub(crate) async fn write_down(
 pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), SwitchError> {
     let quarantine = machine.quarantine();
     let failed = || record.failure.clone().unwrap_or_default();
+    // Why, and whether somebody has to say so before a part of it is tried.
     let bad = match (record.state, record.purpose) {
         (SwitchState::Committed, SwitchPurpose::Apply) => None,
         // Otherwise the documents, which still wish it, would bring it back at once.
         (SwitchState::Committed, SwitchPurpose::Rollback) => {
-            record.base.clone().map(|left| (left, "somebody went back from it".to_owned()))
+            record.base.clone().map(|left| (left, "somebody went back from it".to_owned(), true))
         }
         (_, SwitchPurpose::Apply) if record.failure.as_deref() == Some(SUPERSEDED) => None,
         // The same documents in another system: it is the system that failed.
         (_, SwitchPurpose::Apply) if record.base.as_ref() == Some(&record.target) => None,
         (_, SwitchPurpose::Apply) if record.touched() || backend::boots(record).is_none() => {
-            Some((record.target.clone(), failed()))
+            let reason = failed();
+            let held = reason == CANCELLED || reason == ASKED_BACK || reason.starts_with(WENT_DOWN);
+            Some((record.target.clone(), reason, held))
         }
         _ => None,
     };
     let written = match bad {
-        Some((path, reason)) => {
+        Some((path, reason, held)) => {
             let now = osmoda_schemas::now();
             let again = backend::boots(record).is_none().then(|| {
                 let before = quarantine.get(&path).ok().flatten().filter(|entry| entry.switch != record.id);
@@ -87,7 +95,11 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
             });
             // Whoever asked for its end does not want to see it tried again.
             let again = again.filter(|_| reason != CANCELLED);
-            quarantine.add(QuarantineEntry { path, reason, switch: record.id.clone(), at: now, again })
+            let wishes = wishes(machine, record).unwrap_or_else(|error| {
+                tracing::warn!("whose change it was cannot be told: {error}");
+                Wishes::new()
+            });
+            quarantine.add(QuarantineEntry { path, reason, switch: record.id.clone(), at: now, again, wishes, held })
         }
         None => Ok(()),
     };
@@ -96,6 +108,19 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
         _ => Ok(()),
     };
     written.and(freed).map_err(SwitchError::io("the quarantine"))
+}
+
+/// Whose wishes the switch was to make real, or, on a way back, took away.
+fn wishes(machine: &Machine, record: &SwitchRecord) -> Result<Wishes, Box<dyn std::error::Error>> {
+    let read = |path: Option<&str>| -> Result<Manifest, Box<dyn std::error::Error>> {
+        let Some(path) = path else { return Ok(Manifest::default()) };
+        Ok(Manifest::read(&machine.store.locate(&path.parse::<StorePath>()?))?)
+    };
+    let (base, target) = (read(record.base.as_deref())?, read(Some(&record.target))?);
+    Ok(match record.purpose {
+        SwitchPurpose::Apply => changed_wishes(&base, &target),
+        SwitchPurpose::Rollback => changed_wishes(&target, &base),
+    })
 }
 
 /// The event that tells how a switch ended.

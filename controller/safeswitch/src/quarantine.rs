@@ -4,7 +4,7 @@
 use std::{fs, io, path::PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use osmoda_generation::durable;
+use osmoda_generation::{authors::Wishes, durable};
 use serde::{Deserialize, Serialize};
 
 /// Entries that are kept, latest last.
@@ -31,6 +31,13 @@ pub struct QuarantineEntry {
     /// It could not be built, which may be the network's fault: it is tried again then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
+    /// Whose objects the switch changed, and all that they wished.
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
+    /// No part of it is tried either before somebody says so: it has not failed but was not wanted, or the machine went down
+    /// while it was tried.
+    #[serde(default)]
+    pub held: bool,
 }
 
 /// When a build is tried again.
@@ -109,9 +116,17 @@ impl Quarantine {
     /// # Errors
     /// When it cannot be written.
     pub fn remove(&self, path: &str) -> io::Result<()> {
+        self.remove_all(|entry| entry.path == path)
+    }
+
+    /// Lets all of these be tried again.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn remove_all(&self, which: impl Fn(&QuarantineEntry) -> bool) -> io::Result<()> {
         let mut all = self.list().unwrap_or_default();
         let before = all.len();
-        all.retain(|e| e.path != path);
+        all.retain(|entry| !which(entry));
         if all.len() == before { Ok(()) } else { self.write(&all) }
     }
 
@@ -135,6 +150,8 @@ mod tests {
             switch: String::new(),
             at: now,
             again,
+            wishes: Wishes::new(),
+            held: false,
         };
         let later = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
         assert!(!of(None).is_over(later(10_000)), "what was rolled back waits for somebody");

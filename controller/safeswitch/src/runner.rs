@@ -32,6 +32,12 @@ const COME_BACK: StdDuration = StdDuration::from_secs(20);
 /// Why a switch ended that somebody did not wish to see built.
 pub(crate) const CANCELLED: &str = "somebody asked for its end";
 
+/// Why a switch was undone that somebody did not wish to see committed.
+pub(crate) const ASKED_BACK: &str = "somebody asked for it";
+
+/// How the reason begins why a switch ended that the machine did not survive.
+pub(crate) const WENT_DOWN: &str = "the machine went down during the switch";
+
 /// Why a switch ended whose systems somebody else has left.
 pub(crate) const SUPERSEDED: &str = "another NixOS system was switched to meanwhile";
 
@@ -252,7 +258,7 @@ impl Runner {
         loop {
             match self.journal.requested(&self.record.id).as_deref() {
                 Some("commit") => return Ok(Outcome::Commit),
-                Some("rollback") => return Ok(Outcome::RollBack("somebody asked for it".to_owned())),
+                Some("rollback") => return Ok(Outcome::RollBack(ASKED_BACK.to_owned())),
                 _ => {}
             }
             let over = async {

@@ -39,6 +39,14 @@ use crate::{
     systemd::Systemd,
 };
 
+/// A user that is none of this machine's.
+pub const OTHER_AUTHOR: u32 = 4711;
+
+/// True where documents of several authors can be written.
+pub fn has_authors() -> bool {
+    rustix::process::getuid().is_root()
+}
+
 /// Lines of the trace that are kept.
 const KEPT: usize = 5000;
 
@@ -460,12 +468,11 @@ impl Sim {
 
     fn config(&self) -> Config {
         let mut config = Config { sources: vec![self.desired().display().to_string()], ..Config::default() };
-        let uid = rustix::process::getuid().as_raw();
-        if uid != 0 {
-            // Who runs the simulation writes the documents.
-            let rule = serde_json::json!({ "user": uid, "kinds": ["App"], "tiers": [0, 1, 2] });
-            config.authors.push(serde_json::from_value::<AuthorRule>(rule).unwrap());
-        }
+        // Who runs the simulation writes the documents, and as root some in another one's name.
+        let uid = if has_authors() { OTHER_AUTHOR } else { rustix::process::getuid().as_raw() };
+        let rule =
+            serde_json::json!({ "user": uid, "kinds": ["App"], "tiers": [0, 1, 2], "users": ["dynamic", "root"] });
+        config.authors.push(serde_json::from_value::<AuthorRule>(rule).unwrap());
         config
     }
 

@@ -31,6 +31,9 @@ const SCHEDULES: u64 = 2000;
 /// One in so many is told twice.
 const AGAIN: u64 = 50;
 
+/// One in so many is the one of two authors.
+const TWO_AUTHORS: u64 = 10;
+
 /// Tells the story of a seed.
 fn tell(seed: u64, parent: &Path) -> Outcome {
     let folder = tempfile::tempdir_in(parent).unwrap();
@@ -38,7 +41,12 @@ fn tell(seed: u64, parent: &Path) -> Outcome {
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async {
             let sim = Sim::new(seed, folder.path());
-            script::story(std::sync::Arc::clone(&sim)).await;
+            let shared = std::sync::Arc::clone(&sim);
+            if seed % TWO_AUTHORS == 1 && machine::has_authors() {
+                script::two_authors(shared).await;
+            } else {
+                script::story(shared).await;
+            }
             let outcome = sim.shared.outcome();
             // Its programs hold it as it holds them.
             sim.power_off();

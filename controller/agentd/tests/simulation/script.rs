@@ -11,19 +11,20 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     handle::Handle,
-    machine::{Armed, Request, Sim},
+    machine::{Armed, OTHER_AUTHOR, Request, Sim, has_authors},
     process::Process,
 };
 
 /// Names of the documents.
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// Those that another author wishes; only root can make it so.
+const THEIRS: [&str; 3] = ["d", "e", "f"];
 /// How long everything gets to come to rest: longer than a dead-man waits, and than the longest wait after a failure.
 const REST: Duration = Duration::from_secs(15 * 60);
 
 /// Tells one story, from an empty machine to one at rest.
 pub async fn story(sim: Arc<Sim>) {
-    let mut author =
-        Author { sim: Arc::clone(&sim), version: 0, texts: BTreeMap::new(), powered: true, vanished: false };
+    let mut author = Author::of(&sim);
     sim.power_on();
     for name in &NAMES[..3] {
         author.write(name, "runs", "pass");
@@ -57,6 +58,34 @@ pub async fn story(sim: Arc<Sim>) {
     sim.count_switches();
 }
 
+/// Tells a story of two authors. Nothing goes wrong but what one of them writes; that of the other one becomes real all the
+/// same.
+pub async fn two_authors(sim: Arc<Sim>) {
+    let mut author = Author::of(&sim);
+    sim.power_on();
+    for name in NAMES {
+        author.write(name, "runs", "pass");
+    }
+    for _ in 0..4 + sim.shared.below(12) {
+        sim.shared.pause(20_000).await;
+        let turn = sim.shared.below(4);
+        if turn != 0 {
+            author.write(author.pick(&NAMES[..3]), author.pick(&["runs", "fails"]), author.pick(&["pass", "fail"]));
+        }
+        if turn != 1 {
+            author.write(author.pick(&THEIRS), "runs", "pass");
+        }
+        author.look();
+    }
+    sleep(REST).await;
+    sim.look_at_rest("after bad changes of one author").await;
+    author.look_at_programs(|name| THEIRS.contains(&name));
+    author.mend().await;
+    sleep(REST).await;
+    author.look_at_wishes().await;
+    sim.count_switches();
+}
+
 /// Who writes documents, and breaks things.
 struct Author {
     sim: Arc<Sim>,
@@ -69,6 +98,10 @@ struct Author {
 }
 
 impl Author {
+    fn of(sim: &Arc<Sim>) -> Self {
+        Self { sim: Arc::clone(sim), version: 0, texts: BTreeMap::new(), powered: true, vanished: false }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.sim.desired().join(format!("{name}.yaml"))
     }
@@ -92,6 +125,9 @@ impl Author {
         let path = self.path(name);
         let new = path.with_extension("new");
         fs::write(&new, &text).unwrap();
+        if THEIRS.contains(&name) && has_authors() {
+            std::os::unix::fs::chown(&new, Some(OTHER_AUTHOR), None).unwrap();
+        }
         fs::rename(&new, &path).unwrap();
         self.texts.insert(name, text);
         self.vanished = false;
@@ -111,7 +147,7 @@ impl Author {
         NAMES[usize::try_from(self.sim.shared.below(NAMES.len() as u64)).unwrap()]
     }
 
-    fn pick<'a>(&self, of: &[&'a str]) -> &'a str {
+    fn pick(&self, of: &[&'static str]) -> &'static str {
         of[usize::try_from(self.sim.shared.below(of.len() as u64)).unwrap()]
     }
 
@@ -243,10 +279,10 @@ impl Author {
         }
     }
 
-    /// What is written is what runs.
-    async fn look_at_wishes(&self) {
+    /// What is written is what runs, of these documents.
+    fn look_at_programs(&self, which: impl Fn(&str) -> bool) {
         let running = self.sim.systemd.running();
-        for (name, text) in &self.texts {
+        for (name, text) in self.texts.iter().filter(|(name, _)| which(name)) {
             let version = text.split(", ").find_map(|word| word.strip_prefix('v')?.split(']').next()).unwrap();
             let exec = running.get(&format!("osmoda-app-{name}.service"));
             if !exec.is_some_and(|exec| {
@@ -255,6 +291,11 @@ impl Author {
                 self.sim.shared.broken(format!("App/{name} is wished as v{version}, and runs as {exec:?}"));
             }
         }
+    }
+
+    /// Everything is as it is written.
+    async fn look_at_wishes(&self) {
+        self.look_at_programs(|_| true);
         let Some(agentd) = self.sim.agentd.lock().unwrap().clone() else {
             return self.sim.shared.broken("agentd does not run");
         };

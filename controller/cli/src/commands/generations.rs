@@ -50,7 +50,7 @@ pub async fn list(context: &Context) -> Result<u8, Failure> {
 pub async fn rollback(context: &Context, generation: Option<u64>, wait: bool) -> Result<u8, Failure> {
     let started = context.agentd().call::<PostRollback>(&RollbackRequest { generation }).await?;
     if wait {
-        return wait::follow(context, &started.switch).await;
+        return Ok(wait::follow(context, &started.switch).await?.1);
     }
     context.printer.print(&started, |_| format!("switch {} has begun; see `osmoda history`\n", started.switch))?;
     Ok(0)

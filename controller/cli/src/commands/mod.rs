@@ -7,4 +7,5 @@ pub mod ledger;
 pub mod logs;
 pub mod machine;
 pub mod objects;
+pub mod switch;
 mod wait;

@@ -25,8 +25,8 @@ const ROLLED_BACK: u8 = 3;
 /// Exit status of a switch that could not be undone.
 const FAILED: u8 = 4;
 
-/// Follows a switch to its end; progress goes to standard error.
-pub async fn follow(context: &Context, id: &str) -> Result<u8, Failure> {
+/// Follows a switch to its end; progress goes to standard error. Gives its last state, and the exit status that says so.
+pub async fn follow(context: &Context, id: &str) -> Result<(SwitchState, u8), Failure> {
     let watch = context.watch();
     let request = Id { id: id.to_owned() };
     let mut shown = String::new();
@@ -75,11 +75,12 @@ pub async fn follow(context: &Context, id: &str) -> Result<u8, Failure> {
             _ => format!("{}: {failure}\n", printer.paint("THE ROLLBACK FAILED", Tone::Bad)),
         }
     })?;
-    Ok(match record.state {
+    let status = match record.state {
         SwitchState::Committed => 0,
         SwitchState::RolledBack => ROLLED_BACK,
         _ => FAILED,
-    })
+    };
+    Ok((record.state, status))
 }
 
 /// On a terminal the line is replaced, elsewhere each state gets one of its own.

@@ -2,6 +2,7 @@
 //! `nix/backend/`.
 
 mod check;
+mod confine;
 mod words;
 
 use std::{
@@ -81,7 +82,7 @@ impl Nixos {
             "--out-link".into(),
             root.into(),
         ];
-        let text = run("nix-build", &arguments, self.source.build_timeout.as_std()).await?;
+        let text = run("nix-build", &arguments, self.source.build_timeout.as_std(), None).await?;
         let path = text.lines().last().unwrap_or_default().trim();
         path.parse().map_err(|e| NixosError::Io {
             what: format!("nix-build printed `{path}`"),
@@ -113,7 +114,7 @@ impl Nixos {
             "source".into(),
             self.source_argument().into(),
         ];
-        let answer = run("nix-instantiate", &arguments, CHECK).await;
+        let answer = run("nix-instantiate", &arguments, CHECK, Some(confine::EVALUATION)).await;
         serde_json::from_str(&answer?)
             .map_err(|e| NixosError::Io { what: "the answer of nix-instantiate".to_owned(), source: e.into() })
     }
@@ -168,8 +169,13 @@ pub fn search_path() -> String {
     places.into_iter().filter(|place| !place.is_empty()).collect::<Vec<_>>().join(":")
 }
 
-/// Runs a program of Nix's and gives what it prints.
-async fn run(program: &'static str, arguments: &[impl AsRef<OsStr>], deadline: Duration) -> Result<String, NixosError> {
+/// Runs a program of Nix's and gives what it prints. It gets no more address space than so many bytes.
+async fn run(
+    program: &'static str,
+    arguments: &[impl AsRef<OsStr>],
+    deadline: Duration,
+    address_space: Option<u64>,
+) -> Result<String, NixosError> {
     let child = Command::new(program)
         .args(["--extra-experimental-features", "nix-command flakes"])
         .args(arguments)
@@ -181,6 +187,8 @@ async fn run(program: &'static str, arguments: &[impl AsRef<OsStr>], deadline: D
         .kill_on_drop(true)
         .spawn()
         .map_err(|source| NixosError::Missing { program, source })?;
+    let confined = confine::confine(&child, address_space);
+    confined.map_err(|source| NixosError::Io { what: format!("{program} cannot be confined"), source })?;
     let output = tokio::time::timeout(deadline, child.wait_with_output())
         .await
         .map_err(|_| NixosError::Timeout(deadline))?

@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         case("authors: an allowed wish goes through, with its author in plan and ledger", allowed),
         case("authors: who loses a right keeps what runs, but changes it no more", right_is_lost),
         case("authors: another author's document keeps nobody back", others_documents),
+        case("authors: a change that fails keeps nobody else's back", bad_change),
         case("authors: a configuration that cannot be used is told with its place", bad_configuration),
         case("authors: sockets of mode 0600 let nobody else in", closed_sockets),
         case("authors: a member of the group who is no author gets a refusal", group_member),
@@ -217,6 +218,43 @@ fn others_documents(host: Host<'_>) -> Result<()> {
         host.sh("rm /var/lib/osmoda/desired/web.json /var/lib/osmoda/desired/second.json")?;
         wait("the end of the app", SOON, || Ok(host.active("osmoda-app-web.service")? == "inactive"))?;
         quick::hurry(host)
+    })
+}
+
+fn bad_change(host: Host<'_>) -> Result<()> {
+    quick::clear(host)?;
+    let bad = |seconds: &str| {
+        let gate = json!({ "probe": { "type": "tcp", "port": 9 }, "grace": "300ms", "interval": "100ms" });
+        let probation = json!({ "ttl": "1s" });
+        object("App", "bad", &json!({ "command": ["/bin/sleep", seconds], "health": [gate], "probation": probation }))
+    };
+    let runs = |seconds: u32| {
+        Ok::<_, anyhow::Error>(host.end(&["/usr/bin/pgrep", "-f", &format!("^/bin/sleep {seconds}$")])?.0 == 0)
+    };
+    let undone = || Ok::<_, anyhow::Error>(host.events("switch.rolled-back")?.len());
+    with(host, CONFIG, false, || {
+        // Together, and one of them after the other.
+        wish(host, 0, "bad", &bad("9531"))?;
+        wish(host, AGENT, "good", &sleeper("agent-good", 9532))?;
+        wait("the good change", SOON, || runs(9532))?;
+        host.settle()?;
+        ensure!(!runs(9531)?, "what fails runs");
+        ensure!(host.condition("App/bad", "Active")?.1 == "RolledBack", "{:?}", host.condition("App/bad", "Active")?);
+        ensure!(host.condition("App/agent-good", "Active")?.0 == "True");
+        // What fails is not tried again because somebody else wishes something.
+        let before = undone()?;
+        wish(host, AGENT, "good", &sleeper("agent-good", 9533))?;
+        wait("the next change", SOON, || runs(9533))?;
+        host.settle()?;
+        ensure!(undone()? == before, "{} switches were undone, and then {}", before, undone()?);
+        let status = host.json(&["status"])?;
+        ensure!(status["state"] == "quarantined", "{status}");
+        // Nor does it have to be: its author changes it.
+        wish(host, 0, "bad", &sleeper("bad", 9534))?;
+        wait("what was bad", SOON, || runs(9534))?;
+        host.settle()?;
+        ensure!(host.json(&["status"])?["state"] == "idle" && runs(9533)?);
+        quick::clear(host)
     })
 }
 

@@ -264,9 +264,8 @@ fn cancelled(host: Host<'_>) -> Result<()> {
     host.clear()?;
     host.document("a.yaml", &sleeper("a", 8091, "  probation: {ttl: 500ms}\n"))?;
     wait("the build", SWITCH, || Ok(host.last_switch()?["state"] == "pending"))?;
-    let id = host.last_switch()?["id"].as_str().unwrap_or_default().to_owned();
-    host.sh(&format!("curl -sf -X POST --unix-socket /run/osmoda/watch.sock http://localhost/switch/rollback/{id}"))?;
-    wait("its end", SWITCH, || Ok(host.last_switch()?["state"] == "rolledBack"))?;
+    let (status, out, err) = host.osmoda(&["switch", "rollback"])?;
+    ensure!(status == 0 && host.last_switch()?["state"] == "rolledBack", "{status} {out}{err}");
     let status = host.settle()?;
     ensure!(status["state"] == "quarantined" && !runs(host, 8091)?, "{status:#}");
     Ok(())

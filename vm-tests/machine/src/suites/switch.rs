@@ -269,7 +269,15 @@ fn decided_early(host: Host<'_>) -> Result<()> {
         let switch = host.last_switch()?;
         ensure!(switch["state"] == state, "{switch:#}");
     }
-    ensure!(runs(host, 7121)?);
+    for (argument, word, state) in [(7123, "rollback", "rolledBack"), (7124, "commit", "committed")] {
+        host.document("a.yaml", &sleeper("a", argument, "  probation: {ttl: 60s}\n"))?;
+        wait("probation", Duration::from_secs(20), || Ok(host.last_switch()?["state"] == "probation"))?;
+        let (status, out, err) = host.osmoda(&["switch", word])?;
+        ensure!(status == 0 && host.last_switch()?["state"] == state, "{word}: {status} {out}{err}");
+    }
+    ensure!(runs(host, 7124)?);
+    let (status, _, err) = host.osmoda(&["switch", "rollback"])?;
+    ensure!(status == 2 && err.contains("no-switch"), "{status} {err}");
     Ok(())
 }
 
