@@ -15,7 +15,9 @@ use osmoda_systemd::{
     transient::{CommandEnd, Confinement, TransientService},
 };
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(60);
+/// For a thousand things, on a machine that has others to do, too.
+const LONGER: Duration = Duration::from_secs(300);
 const UNITS: &str = "/run/systemd/system";
 
 /// These tests change units of the machine they run on.
@@ -181,7 +183,7 @@ async fn more_jobs_than_the_bus_has_room_for_all_end() {
     manager.daemon_reload(LONG).await.unwrap();
     for verb in [Verb::Start, Verb::Stop] {
         let units: Vec<String> = (0..1500).map(|n| format!("t-many@{n}.service")).collect();
-        let jobs = units.iter().map(|unit| manager.run_job(verb, unit, LONG));
+        let jobs = units.iter().map(|unit| manager.run_job(verb, unit, LONGER));
         for result in futures_util::future::join_all(jobs).await {
             assert_eq!(result.unwrap(), JobResult::Done);
         }
@@ -211,7 +213,7 @@ async fn a_slow_reader_of_signals_holds_nobody_back() {
     // Nobody reads the signals of these.
     let units: Vec<String> = (0..600).map(|n| format!("t-flood@{n}.service")).collect();
     for verb in [Verb::Start, Verb::Stop, Verb::Start, Verb::Stop] {
-        let jobs = units.iter().map(|unit| manager.run_job(verb, unit, LONG));
+        let jobs = units.iter().map(|unit| manager.run_job(verb, unit, LONGER));
         assert!(futures_util::future::join_all(jobs).await.into_iter().all(|result| result.is_ok()));
     }
     let mut ends = 0;
@@ -263,7 +265,10 @@ async fn an_activation_follows_the_rules_and_reports_what_failed() {
     machine!();
     let manager = Manager::connect().await.unwrap();
     let service = |argument: &str, more: &str| format!("[Service]\nExecStart=/bin/sleep {argument}\n{more}");
-    let stubborn = "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; sleep infinity'\nTimeoutStopSec=infinity\n";
+    let deaf = Path::new("/run/t-a-stubborn");
+    let _ = fs::remove_file(deaf);
+    let stubborn = "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; touch /run/t-a-stubborn; sleep infinity'\n\
+        TimeoutStopSec=infinity\n";
     let old: BTreeMap<&str, String> = BTreeMap::from([
         ("t-a-changed.service", service("1001", "")),
         ("t-a-same.service", service("1002", "")),
@@ -288,6 +293,13 @@ async fn an_activation_follows_the_rules_and_reports_what_failed() {
     for name in old.keys() {
         manager.run_job(Verb::Start, name, LONG).await.unwrap();
     }
+    // A shell that has just been started would still hear.
+    let is_deaf = async {
+        while !deaf.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONG, is_deaf).await.expect("the shell begins");
     let pid = async |unit: &str| manager.main_pid(unit).await.unwrap();
     let (same, never, changed) =
         (pid("t-a-same.service").await, pid("t-a-never.service").await, pid("t-a-changed.service").await);
@@ -324,7 +336,7 @@ async fn an_activation_follows_the_rules_and_reports_what_failed() {
 async fn a_unit_that_comes_up_during_an_activation_is_not_left_with_its_old_file() {
     machine!();
     let manager = Manager::connect().await.unwrap();
-    let service = |argument: &str| format!("[Service]\nExecStart=/bin/sleep {argument}\n");
+    let service = |argument: &str| format!("[Service]\nType=exec\nExecStart=/bin/sleep {argument}\n");
     let old = [("t-l-gone.service", service("1001")), ("t-l-changed.service", service("1002"))];
     let new = [("t-l-changed.service", service("2002"))];
     let parse = |units: &[(&str, String)]| -> BTreeMap<String, UnitFile> {
