@@ -134,6 +134,9 @@ pub struct SwitchRecord {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Somebody has to say so before anything of it is tried again: it was not wanted, or the machine went down during it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// The number of the generation that was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,

@@ -31,7 +31,7 @@ pub struct Soak {
     #[arg(long, default_value_t = 200)]
     cuts: u32,
     /// Machines that the matrix and the cuts are tried on, side by side.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     machines: u32,
     /// Seeds of each way to tamper with the ledger.
     #[arg(long, default_value_t = 1000)]

@@ -166,8 +166,11 @@ async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnsw
         wanted.transpose()
     };
     let (plan, held, generation) = if request.documents.is_empty() {
-        let plan = controller.plan().map_err(|e| StepError::from(e).problem())?;
-        (plan, controller.world.held().iter().cloned().collect(), generation(&controller.world)?)
+        // What would be made real next: an apply can be held to it.
+        let turn = controller.turn().map_err(|e| e.problem())?;
+        controller.left_out = turn.waits;
+        let generation = generation(turn.world.as_ref().unwrap_or(&controller.world))?;
+        (turn.plan, controller.world.held().iter().cloned().collect(), generation)
     } else {
         let mut trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
         let plan = plan_of(&controller.base, &mut trial, &controller.judge);
@@ -282,6 +285,7 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
         }
         controller.admit(Some(&written), request.accept_mass_delete).await.map_err(failed)?;
     }
+    let has_documents = !request.documents.is_empty();
     let options = ApplyOptions {
         actor: call.peer.actor(),
         plan: request.plan,
@@ -299,6 +303,11 @@ async fn apply(api: Api, call: Call, request: ApplyRequest) -> Result<ApplyAnswe
         }
     };
     let problems = controller.problems();
+    // Whoever waits for it would take what others wish for it.
+    let left_out = controller.left_out.iter().find(|(uid, _)| *uid == call.peer.uid && has_documents);
+    if let Some((_, problem)) = left_out {
+        return Err(problem.clone());
+    }
     match step {
         Step::Switching(id) => {
             let ours = controller.switch.as_deref() == Some(&*id)

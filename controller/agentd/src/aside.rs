@@ -1,5 +1,5 @@
-//! Whose changes wait while those of others go on. What is wished is made real together; when that fails, it is tried by
-//! author, so that one author's change that fails keeps nobody else's back.
+//! Whose changes are made real next. All that is wished is made real together; when that fails, each of its authors is tried
+//! alone, so that one author's change that fails keeps nobody else's back ([`crate::standing`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,10 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use osmoda_generation::authors::{Wishes, author_of_change, wishes};
+use osmoda_generation::{
+    authors::{Wishes, wishes},
+    plan::Base,
+};
 use osmoda_safeswitch::QuarantineEntry;
 use osmoda_schemas::{
-    object::{ContentHash, Object, ObjectRef},
+    object::{Object, ObjectRef},
     plan::Plan,
     problem::Problem,
     rules::facts,
@@ -20,224 +23,220 @@ use crate::{
     controller::Controller,
     ingest::shared,
     planning::{is_changed, plan_of_changed},
+    standing::standing,
     step_error::StepError,
     world::{Admitted, World},
 };
 
-/// What can be made real now.
-pub(crate) enum Turn {
-    /// All that is wished.
-    All,
-    /// A part of it, and what of it waits.
-    Part(Box<Part>),
-    /// Nothing: whose changes there are has seen them fail.
-    Nobody(QuarantineEntry),
-}
-
-/// The changes of some authors.
-pub(crate) struct Part {
-    /// What would be then.
-    pub world: World,
+/// What is made real next.
+pub(crate) struct Turn {
+    /// What will be then, unless it is all that is wished.
+    pub world: Option<World>,
+    /// The way there.
     pub plan: Plan,
-    /// What waits, and why.
-    pub waits: Vec<Problem>,
+    /// What waits, with its author (uid), and why.
+    pub waits: Vec<(u32, Problem)>,
+    /// Why it waits that has failed, or is held.
+    pub failed: Option<QuarantineEntry>,
+    /// An author is tried whose last change has failed.
+    pub is_trial: bool,
 }
 
-/// Why authors (uid) wait; who is not among them goes on.
-type Waiting<'a> = BTreeMap<u32, &'a QuarantineEntry>;
+/// Why an author (uid) is not among those whose turn it is.
+type Waiting = BTreeMap<u32, Wait>;
 
-/// Divides the authors of changes. `failed` is what has failed so far, alone or together.
-///
-/// Whoever has failed alone waits, and who is held until somebody says so. Where all others have failed together, as many of them go on, in the order of their
-/// uids, as are not known to fail together: each try that fails makes that known of fewer, until it is known of whom.
-fn divide<'a>(changes: &Wishes, failed: &'a [QuarantineEntry]) -> Waiting<'a> {
-    let entry_of = |some: &Wishes| failed.iter().find(|entry| entry.wishes == *some);
-    let only = |uid: u32| changes.iter().filter(|(u, _)| **u == uid).map(|(u, hash)| (*u, *hash)).collect::<Wishes>();
-    // Nor does it come back with the next change of somebody else.
-    let held =
-        |uid: &u32, hash: &ContentHash| failed.iter().find(|entry| entry.held && entry.wishes.get(uid) == Some(hash));
-    let waits = |(uid, hash): (&u32, &ContentHash)| Some((*uid, held(uid, hash).or_else(|| entry_of(&only(*uid)))?));
-    let mut waiting: Waiting<'_> = changes.iter().filter_map(waits).collect();
-    let going: Wishes = changes.iter().filter(|(uid, _)| !waiting.contains_key(uid)).map(|(u, h)| (*u, *h)).collect();
-    if entry_of(&going).is_none() {
-        return waiting;
-    }
-    let mut some = Wishes::new();
-    for (uid, hash) in going {
-        some.insert(uid, hash);
-        if let Some(entry) = entry_of(&some) {
-            some.remove(&uid);
-            waiting.insert(uid, entry);
-        }
-    }
-    waiting
+#[derive(Clone)]
+enum Wait {
+    /// It has failed, or is held.
+    Failed(QuarantineEntry),
+    /// Others come first.
+    Turn,
+    /// By a rule about several objects it cannot be without what waits.
+    Rule(String),
 }
 
 impl Controller {
-    /// What can be made real now, by what has failed. An author's change that has failed is not tried again because somebody else
-    /// changes something.
+    /// What is made real next.
     pub(crate) fn turn(&mut self) -> Result<Turn, StepError> {
-        let now = osmoda_schemas::now();
-        let mut failed = self.machine.quarantine().list()?;
-        failed.retain(|entry| !entry.wishes.is_empty() && !entry.is_over(now));
-        if failed.is_empty() {
-            return Ok(Turn::All);
+        let entries = self.machine.quarantine().list()?;
+        let all = |plan| Turn { world: None, plan, waits: Vec::new(), failed: None, is_trial: false };
+        if entries.iter().all(|entry| entry.wishes.is_empty()) {
+            return Ok(all(self.plan()?));
         }
         let changes = self.wishes_of_changes();
-        let waiting = divide(&changes, &failed);
-        let Some(first) = waiting.values().next() else { return Ok(Turn::All) };
-        let mut out: BTreeMap<ObjectRef, &QuarantineEntry> = BTreeMap::new();
-        for (uid, entry) in &waiting {
-            let theirs = self.changed.iter().filter(|reference| self.author_of(reference) == Some(*uid));
-            let theirs: Vec<ObjectRef> = theirs.cloned().collect();
-            self.mark(&theirs, entry);
-            out.extend(theirs.into_iter().map(|reference| (reference, *entry)));
+        if changes.is_empty() {
+            return Ok(all(self.plan()?));
         }
-        if waiting.len() == changes.len() {
-            return Ok(Turn::Nobody((*first).clone()));
+        let standing = standing(&changes, &entries, osmoda_schemas::now());
+        let failed = standing.waits.iter().map(|(uid, entry)| (*uid, Wait::Failed((*entry).clone())));
+        let failed: Waiting = failed.collect();
+        for (uid, wait) in &failed {
+            if let Wait::Failed(entry) = wait {
+                let theirs = self.changes_of(|other| other == *uid);
+                self.mark(&theirs, entry);
+            }
         }
-        let Some(mut world) = self.world_without(&out)? else { return Ok(Turn::Nobody((*first).clone())) };
-        let changed: BTreeSet<ObjectRef> = self.changed.iter().filter(|r| !out.contains_key(*r)).cloned().collect();
+        // Those who go together, and then each of the others; in the other order when the former have just had their turn.
+        let mut turns: Vec<(bool, BTreeSet<u32>)> =
+            standing.trials.iter().map(|uid| (true, BTreeSet::from([*uid]))).collect();
+        if !standing.good.is_empty() {
+            let place = if self.is_trial_next { turns.len().min(1) } else { 0 };
+            turns.insert(place, (false, standing.good.clone()));
+        }
+        // What cannot be without the other.
+        let together: BTreeSet<u32> = standing.good.iter().chain(&standing.trials).copied().collect();
+        turns.push((true, together));
+        for (is_trial, going) in turns.into_iter().filter(|(_, going)| !going.is_empty()) {
+            let others = changes.keys().filter(|uid| !going.contains(uid) && !failed.contains_key(uid));
+            let mut waiting = failed.clone();
+            waiting.extend(others.map(|uid| (*uid, Wait::Turn)));
+            let Some(world) = self.world_of_others(&mut waiting, &changes)? else { continue };
+            if waiting.is_empty() {
+                return Ok(Turn { is_trial, ..all(self.plan()?) });
+            }
+            return self.part(world, &waiting, is_trial);
+        }
+        let world = self.world_without(&failed)?;
+        self.part(world, &failed, false)
+    }
+
+    fn part(&mut self, mut world: World, waiting: &Waiting, is_trial: bool) -> Result<Turn, StepError> {
+        let changed = self.changed.iter().filter(|reference| is_changed(&self.base, &world, reference));
+        let changed: BTreeSet<ObjectRef> = changed.cloned().collect();
         let plan = plan_of_changed(&self.base, &mut world, &changed, &self.judge)?;
-        let waits = out.into_iter().map(|(reference, entry)| {
-            let detail = format!("{reference} waits: its author's change has failed ({})", entry.reason);
-            let problem = Problem::new(409, "left-out", detail);
-            let problem = match self.world.admitted().get(&reference) {
-                Some(admitted) => problem.at(admitted.position()),
-                None => problem,
-            };
-            problem.hint("change a document, or say `osmoda apply --clear-quarantine`")
+        let mut waits = Vec::new();
+        for (uid, wait) in waiting {
+            for reference in self.changes_of(|other| other == *uid) {
+                let problem = wait.problem(&reference);
+                let at = self.world.admitted().get(&reference).map(Admitted::position);
+                waits.push((*uid, at.map_or(problem.clone(), |at| problem.at(at))));
+            }
+        }
+        let failed = waiting.values().find_map(|wait| match wait {
+            Wait::Failed(entry) => Some(entry.clone()),
+            Wait::Turn | Wait::Rule(_) => None,
         });
-        let waits = waits.collect();
-        Ok(Turn::Part(Box::new(Part { world, plan, waits })))
+        Ok(Turn { world: Some(world), plan, waits, failed, is_trial })
     }
 
-    /// Lets everything be tried again that is wished now and waits.
+    /// Lets everybody's changes be tried again.
     pub(crate) fn clear_quarantine(&self, path: &str) -> Result<(), StepError> {
-        let changes = self.wishes_of_changes();
-        let is_wished = |wishes: &Wishes| wishes.iter().all(|(uid, hash)| changes.get(uid) == Some(hash));
-        let concerns =
-            |entry: &QuarantineEntry| entry.path == path || (!entry.wishes.is_empty() && is_wished(&entry.wishes));
-        Ok(self.machine.quarantine().remove_all(concerns)?)
+        let quarantine = self.machine.quarantine();
+        quarantine.remove(path)?;
+        Ok(quarantine.absolve(self.wishes_of_changes().into_keys())?)
     }
 
-    fn author_of(&self, reference: &ObjectRef) -> Option<u32> {
-        let new = self.world.admitted().get(reference).map(|admitted| admitted.author);
-        let old = self.base.manifest.objects.get(reference).map(|entry| entry.author);
-        author_of_change(new, old).map(|author| author.uid)
+    /// Objects with changes of such authors. Who had an object and who has it now have both changed it.
+    fn changes_of(&self, whose: impl Fn(u32) -> bool) -> Vec<ObjectRef> {
+        let theirs = self.changed.iter().filter(|reference| {
+            let (old, new) = self.authors_of(reference);
+            [old, new].into_iter().flatten().any(&whose)
+        });
+        theirs.cloned().collect()
+    }
+
+    /// Who had an object, and who has it now.
+    fn authors_of(&self, reference: &ObjectRef) -> (Option<u32>, Option<u32>) {
+        let old = self.base.manifest.objects.get(reference).map(|entry| entry.author.uid);
+        (old, self.world.admitted().get(reference).map(|admitted| admitted.author.uid))
     }
 
     fn wishes_of_changes(&self) -> Wishes {
-        let authors = self.changed.iter().filter_map(|reference| self.author_of(reference)).collect();
-        wishes(&authors, self.world.admitted().iter().map(|(reference, a)| (reference, a.hash, a.author)))
+        let authors = self.changed.iter().flat_map(|reference| {
+            let (old, new) = self.authors_of(reference);
+            [old, new].into_iter().flatten()
+        });
+        wishes(&authors.collect(), self.world.admitted().iter().map(|(reference, a)| (reference, a.hash, a.author)))
     }
 
-    /// What would be if these objects stayed as they are; none where rules about several objects do not allow it.
-    fn world_without(&self, out: &BTreeMap<ObjectRef, &QuarantineEntry>) -> Result<Option<World>, StepError> {
-        let mut objects = self.world.admitted().clone();
-        for reference in out.keys() {
-            match self.base.manifest.objects.get(reference) {
-                None => drop(objects.remove(reference)),
-                Some(entry) => {
-                    let file = self.base.folder.join(format!("desired/{}/{}.json", reference.kind, reference.name));
-                    let text = fs::read_to_string(&file)?;
-                    let object = Object::from_json(&text)
-                        .map_err(|e| std::io::Error::other(format!("{}: {e}", file.display())))?;
-                    let as_it_is = Admitted {
-                        canonical: text.into(),
-                        hash: entry.hash,
-                        author: entry.author,
-                        file: Arc::from(file),
-                        line: 1,
-                        column: 1,
-                        generation: 1,
-                        facts: shared(facts(&object)),
-                    };
-                    objects.insert(reference.clone(), as_it_is);
-                }
+    /// What would be without the changes of those who wait, and of those who then wait for a rule's sake, who are added; none
+    /// where that leaves nobody.
+    fn world_of_others(&self, waiting: &mut Waiting, changes: &Wishes) -> Result<Option<World>, StepError> {
+        loop {
+            if waiting.len() == changes.len() {
+                return Ok(None);
+            }
+            let world = self.world_without(waiting)?;
+            let mut is_whole = true;
+            for (reference, why) in world.broken_rules(|reference| !is_changed(&self.base, &world, reference)) {
+                // What is broken already is not the fault of a change.
+                let (Some(author), true) = (
+                    world.admitted().get(&reference).map(|a| a.author.uid),
+                    is_changed(&self.base, &world, &reference),
+                ) else {
+                    continue;
+                };
+                is_whole &= waiting.contains_key(&author);
+                waiting.entry(author).or_insert(Wait::Rule(why));
+            }
+            if is_whole {
+                return Ok(Some(world));
             }
         }
-        let world = World::restored(objects);
-        Ok(world.breaks_no_rule(|reference| !is_changed(&self.base, &world, reference)).then_some(world))
+    }
+
+    /// What would be if the changes of these authors were not made.
+    fn world_without(&self, waiting: &Waiting) -> Result<World, StepError> {
+        let waits = |uid: Option<u32>| uid.is_some_and(|uid| waiting.contains_key(&uid));
+        // After somebody else's switch nothing of ours may be active: what was committed is what stays.
+        let committed = match &self.base.path {
+            Some(_) => None,
+            None => self.machine.profile.current()?.map(|c| Base::read(&self.machine.store, c.path)).transpose()?,
+        };
+        let kept = committed.as_ref().unwrap_or(&self.base);
+        let mut objects = self.world.admitted().clone();
+        for reference in &self.changed {
+            let (old, new) = self.authors_of(reference);
+            if !waits(new) && (new.is_some() || !waits(old)) {
+                continue;
+            }
+            // Who waits keeps what was theirs; what was not is given up by who had it.
+            let as_it_was = kept.manifest.objects.get(reference).filter(|entry| waits(Some(entry.author.uid)));
+            match as_it_was {
+                Some(_) => drop(objects.insert(reference.clone(), admitted_in(kept, reference)?)),
+                None => drop(objects.remove(reference)),
+            }
+        }
+        Ok(World::restored(objects))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// An object as it is in a generation.
+fn admitted_in(base: &Base, reference: &ObjectRef) -> Result<Admitted, StepError> {
+    let file = base.folder.join(format!("desired/{}/{}.json", reference.kind, reference.name));
+    let missing = || std::io::Error::other(format!("{reference} is not in {}", base.folder.display()));
+    let entry = base.manifest.objects.get(reference).ok_or_else(missing)?;
+    let text = fs::read_to_string(&file)?;
+    let object = Object::from_json(&text).map_err(|e| std::io::Error::other(format!("{}: {e}", file.display())))?;
+    Ok(Admitted {
+        canonical: text.into(),
+        hash: entry.hash,
+        author: entry.author,
+        file: Arc::from(file),
+        line: 1,
+        column: 1,
+        generation: 1,
+        facts: shared(facts(&object)),
+    })
+}
 
-    fn wishes(of: &[(u32, &str)]) -> Wishes {
-        of.iter().map(|(uid, text)| (*uid, ContentHash::of(text))).collect()
-    }
-
-    fn failed(of: &[(u32, &str)]) -> QuarantineEntry {
-        QuarantineEntry {
-            path: String::new(),
-            reason: "it failed".to_owned(),
-            switch: String::new(),
-            at: osmoda_schemas::now(),
-            again: None,
-            wishes: wishes(of),
-            held: false,
-        }
-    }
-
-    fn waiting(changes: &[(u32, &str)], entries: &[QuarantineEntry]) -> Vec<u32> {
-        divide(&wishes(changes), entries).into_keys().collect()
-    }
-
-    #[test]
-    fn who_failed_alone_waits_until_something_of_theirs_changes() {
-        let entries = [failed(&[(1, "bad")])];
-        assert_eq!(waiting(&[(1, "bad"), (2, "new")], &entries), [1]);
-        assert_eq!(waiting(&[(1, "mended"), (2, "new")], &entries), Vec::<u32>::new());
-    }
-
-    #[test]
-    fn what_is_held_is_not_tried_by_halves() {
-        let entry = QuarantineEntry { held: true, ..failed(&[(1, "a"), (2, "b")]) };
-        let entries = [entry];
-        assert_eq!(waiting(&[(1, "a"), (2, "b")], &entries), [1, 2]);
-        assert_eq!(waiting(&[(1, "a"), (2, "b2")], &entries), [1], "nor does it come back with a change of others");
-    }
-
-    /// Whoever is bad, and whether alone or only together with another one: everybody else's change is made real.
-    #[test]
-    fn everybody_who_can_gets_their_change() {
-        let all = [(1, "a"), (2, "b"), (3, "c"), (4, "d")];
-        for bad in (0..16_u32).flat_map(|alone| (0..16_u32).map(move |together| (alone, together))) {
-            let is_bad = |some: &Wishes| {
-                let has = |n: &u32| some.contains_key(&(n + 1));
-                let (alone, together): (Vec<u32>, Vec<u32>) = (
-                    (0..4).filter(|n| bad.0 >> n & 1 == 1).collect(),
-                    (0..4).filter(|n| bad.1 >> n & 1 == 1).collect(),
-                );
-                alone.iter().any(has) || (together.len() > 1 && together.iter().all(has))
-            };
-            let (mut entries, mut tries) = (Vec::new(), 0);
-            let mut changes = wishes(&all);
-            let mut real = Wishes::new();
-            while !changes.is_empty() {
-                let waiting = divide(&changes, &entries);
-                let going: Wishes =
-                    changes.iter().filter(|(uid, _)| !waiting.contains_key(uid)).map(|(u, h)| (*u, *h)).collect();
-                if going.is_empty() {
-                    break;
-                }
-                tries += 1;
-                assert!(tries < 32, "{bad:?}");
-                let then: Wishes = real.iter().chain(&going).map(|(u, h)| (*u, *h)).collect();
-                if is_bad(&then) {
-                    let of: Vec<(u32, &str)> = all.into_iter().filter(|(uid, _)| going.contains_key(uid)).collect();
-                    entries.push(failed(&of));
-                } else {
-                    changes.retain(|uid, _| !going.contains_key(uid));
-                    real = then;
-                }
+impl Wait {
+    fn problem(&self, reference: &ObjectRef) -> Problem {
+        match self {
+            Self::Failed(entry) if entry.held => {
+                Problem::new(409, "held-back", format!("{reference} waits for somebody to say so ({})", entry.reason))
+                    .hint("change it, or say `osmoda apply --clear-quarantine`")
             }
-            let good = (0..4).filter(|n| bad.0 >> n & 1 == 0).count();
-            let kept_back = usize::from(bad.1.count_ones() > 1 && bad.0 & bad.1 == 0);
-            assert_eq!(real.len(), good - kept_back, "{bad:?}: {real:?}");
+            Self::Failed(entry) => Problem::new(
+                409,
+                "author-failed",
+                format!("{reference} waits: a change of its author has failed ({})", entry.reason),
+            )
+            .hint("change it, or say `osmoda apply --clear-quarantine`"),
+            Self::Turn => Problem::new(409, "waits-its-turn", format!("{reference} is tried next"))
+                .hint("look again when the switch is over"),
+            Self::Rule(why) => Problem::new(409, "waits-for-others", format!("{reference} waits for others: {why}"))
+                .hint("change it, or what it needs"),
         }
     }
 }

@@ -17,7 +17,7 @@ use osmoda_systemd::Manager;
 use serde_json::json;
 
 use crate::{
-    aside::{Part, Turn},
+    aside::Turn,
     building::generation_of,
     ingest::Judge,
     options::{CHECKING, OptionChecks},
@@ -54,8 +54,10 @@ pub struct Controller {
     fresh: bool,
     /// Why nothing is done although something is wished, as (state, message).
     pub(crate) holding: Option<(&'static str, String)>,
-    /// What waits although others' changes go on.
-    left_out: Vec<Problem>,
+    /// What waits although others' changes go on, by its author (uid).
+    pub(crate) left_out: Vec<(u32, Problem)>,
+    /// Those whose last changes did not fail have just had their turn.
+    pub(crate) is_trial_next: bool,
     /// The switch that was started last, until its end was seen.
     pub(crate) switch: Option<String>,
     /// The end of a switch was seen, and its units have not been looked at since.
@@ -146,6 +148,7 @@ impl Controller {
             fresh: true,
             holding: None,
             left_out: Vec::new(),
+            is_trial_next: false,
             switch: None,
             ended: false,
             timings: Timings::default(),
@@ -272,8 +275,8 @@ impl Controller {
     pub fn problems(&self) -> Vec<Problem> {
         let of_files = self.world.file_problems().cloned();
         let of_objects = self.world.problems().values().flatten().cloned();
-        let known = self.source_problems.iter().chain(&self.left_out).cloned();
-        known.chain(of_files).chain(of_objects).collect()
+        let waits = self.left_out.iter().map(|(_, problem)| problem.clone());
+        self.source_problems.iter().cloned().chain(of_files).chain(of_objects).chain(waits).collect()
     }
 
     /// Makes the documents real, as far as that is not held back.
@@ -286,7 +289,7 @@ impl Controller {
             self.save().await?;
         }
         if let Some(id) = self.in_flight()? {
-            return Ok((self.plan()?, Step::Switching(id)));
+            return Ok((self.turn()?.plan, Step::Switching(id)));
         }
         if self.machine.is_being_switched()? {
             return Err(StepError::SystemSwitching);
@@ -294,14 +297,18 @@ impl Controller {
         // Once the next one has begun, nobody tells how the last one ended.
         self.look_at_switch()?;
         self.base_follows()?;
-        self.left_out.clear();
         let began = std::time::Instant::now();
-        let plan = self.plan()?;
+        if apply.is_some_and(|a| a.clear_quarantine) {
+            self.clear_quarantine(generation_of(&self.world, &self.judge.renderers)?.path().as_str())?;
+        }
+        let Turn { world, plan, waits, failed, is_trial } = self.turn()?;
+        self.left_out = waits;
         if !plan.is_empty() {
             self.timings.plan = microseconds(began);
         }
         if let Some(wanted) = apply.and_then(|a| a.plan.as_ref()).filter(|id| **id != plan.id.to_string()) {
-            let message = format!("the plan is {} now, not {wanted}", plan.id);
+            let waits = if self.left_out.is_empty() { "" } else { ", for some changes wait" };
+            let message = format!("the plan is {} now, not {wanted}{waits}", plan.id);
             self.holding = Some(("plan-changed", message));
             return Ok((plan, Step::Settled));
         }
@@ -313,6 +320,9 @@ impl Controller {
         let rebuild = apply.is_some_and(|a| a.rebuild);
         if plan.is_empty() && !rebuild && (self.base.path.is_some() || self.world.admitted().is_empty()) {
             self.settle_statuses();
+            if let Some(entry) = failed {
+                return Ok(self.hold(plan, &entry));
+            }
             return Ok((plan, Step::Settled));
         }
         if apply.is_none()
@@ -321,18 +331,7 @@ impl Controller {
             self.holding = Some(why);
             return Ok((plan, Step::Settled));
         }
-        if apply.is_some_and(|a| a.clear_quarantine) {
-            self.clear_quarantine(generation_of(&self.world, &self.judge.renderers)?.path().as_str())?;
-        }
-        let (generation, plan) = match self.turn()? {
-            Turn::All => (generation_of(&self.world, &self.judge.renderers)?, plan),
-            Turn::Part(part) => {
-                let Part { world, plan, waits } = *part;
-                self.left_out = waits;
-                (generation_of(&world, &self.judge.renderers)?, plan)
-            }
-            Turn::Nobody(entry) => return Ok(self.hold(plan, &entry)),
-        };
+        let generation = generation_of(world.as_ref().unwrap_or(&self.world), &self.judge.renderers)?;
         let path = generation.path().clone();
         let entry = self.machine.quarantine().get(path.as_str())?;
         if let Some(entry) = entry.filter(|entry| !entry.is_over(osmoda_schemas::now())) {
@@ -346,6 +345,7 @@ impl Controller {
         let request = self.request(&plan, &generation, apply);
         let id = start(&self.machine, &self.manager, request).await?;
         self.switch = Some(id.clone());
+        self.is_trial_next = !is_trial;
         Ok((plan, Step::Switching(id)))
     }
 

@@ -14,6 +14,7 @@ mod planning;
 mod preview;
 pub mod reconcile;
 mod sources;
+mod standing;
 mod status;
 mod step_error;
 mod store;

@@ -11,6 +11,10 @@ use osmoda_schemas::{
 
 use crate::controller::Controller;
 
+/// Codes of what is wrong with an object as long as it is not active.
+const ROLLED_BACK: &str = "rolled-back";
+const BUILD_FAILED: &str = "build-failed";
+
 impl Controller {
     /// Says of every object that has become active, in which generation. A switch costs the files of what it changed.
     pub(crate) fn settle_statuses(&mut self) {
@@ -39,6 +43,9 @@ impl Controller {
                 status.set(ConditionType::Built, ConditionStatus::True, "InStore", "", now);
                 status.set(ConditionType::Active, ConditionStatus::True, "Switched", message, now);
                 status.active_in = Some(path.clone());
+                if status.last_error.as_ref().is_some_and(|error| [ROLLED_BACK, BUILD_FAILED].contains(&&*error.code)) {
+                    status.last_error = None;
+                }
             });
         }
         if let Err(error) = self.book.write_files() {
@@ -65,7 +72,7 @@ impl Controller {
 
     /// These could not be made active, or not even built.
     pub(crate) fn mark_failed(&mut self, objects: &[ObjectRef], is_built: bool, message: &str) {
-        let (reason, code) = if is_built { ("RolledBack", "rolled-back") } else { ("BuildFailed", "build-failed") };
+        let (reason, code) = if is_built { ("RolledBack", ROLLED_BACK) } else { ("BuildFailed", BUILD_FAILED) };
         let now = osmoda_schemas::now();
         for object in objects {
             self.book.edit(object, |status| {

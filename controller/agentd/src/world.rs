@@ -298,12 +298,12 @@ impl World {
         }
     }
 
-    /// True when rules about several objects are kept by all that is in force here; of two that collide the one is to blame that
-    /// was not so before.
-    pub fn breaks_no_rule(&self, was_before: impl Fn(&ObjectRef) -> bool) -> bool {
+    /// The rules about several objects that are broken by what is in force here, with who is to blame: of two that collide the
+    /// one that was not so before.
+    pub fn broken_rules(&self, was_before: impl Fn(&ObjectRef) -> bool) -> Vec<(ObjectRef, String)> {
         let entry = |(reference, a)| set_entry(reference, a, was_before(reference));
         let entries: Vec<SetEntry<'_>> = self.admitted.iter().map(entry).collect();
-        check_set(&entries).is_empty()
+        check_set(&entries).into_iter().map(|(reference, violation)| (reference, violation.detail)).collect()
     }
 
     /// True when a verdict may make another object break a rule, or this one. Most edits do not touch what the rules look

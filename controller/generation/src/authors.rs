@@ -10,12 +10,6 @@ use crate::manifest::Manifest;
 /// Users (uid) with the digests of all that each of them wishes.
 pub type Wishes = BTreeMap<u32, ContentHash>;
 
-/// The author of a change of an object, by those that it has and had: who deletes it is who had wished for it.
-#[must_use]
-pub fn author_of_change(new: Option<Author>, old: Option<Author>) -> Option<Author> {
-    new.or(old)
-}
-
 /// The digests of all that these authors wish, of these objects in the order of their names. Who wishes nothing has a digest,
 /// too.
 pub fn wishes<'a>(
@@ -33,7 +27,8 @@ pub fn wishes<'a>(
     digests.into_iter().map(|(uid, digest)| (uid, ContentHash::of(digest.finalize()))).collect()
 }
 
-/// What those authors wish whose objects are others than in the generation before.
+/// What those authors wish whose objects are others than in the generation before. Who had an object and who has it now have both
+/// changed it.
 #[must_use]
 pub fn changed_wishes(old: &Manifest, new: &Manifest) -> Wishes {
     let mut authors = BTreeSet::new();
@@ -41,8 +36,7 @@ pub fn changed_wishes(old: &Manifest, new: &Manifest) -> Wishes {
         let of = |manifest: &Manifest| manifest.objects.get(reference).map(|entry| (entry.hash, entry.author));
         let (before, after) = (of(old), of(new));
         if before != after {
-            let author = author_of_change(after.map(|(_, author)| author), before.map(|(_, author)| author));
-            authors.extend(author.map(|author| author.uid));
+            authors.extend([before, after].into_iter().flatten().map(|(_, author)| author.uid));
         }
     }
     wishes(&authors, new.objects.iter().map(|(reference, entry)| (reference, entry.hash, entry.author)))
@@ -73,7 +67,7 @@ mod tests {
         let authors = |new: &[_]| changed_wishes(&old, &manifest(new)).into_keys().collect::<Vec<u32>>();
         assert_eq!(authors(&[("App/a", "1", 1), ("App/b", "1", 2), ("App/c", "1", 3)]), Vec::<u32>::new());
         assert_eq!(authors(&[("App/a", "2", 1), ("App/b", "1", 2)]), [1, 3], "changed, and deleted");
-        assert_eq!(authors(&[("App/a", "1", 2), ("App/b", "1", 2), ("App/c", "1", 3)]), [2], "taken over");
+        assert_eq!(authors(&[("App/a", "1", 2), ("App/b", "1", 2), ("App/c", "1", 3)]), [1, 2], "taken over");
     }
 
     #[test]

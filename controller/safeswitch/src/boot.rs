@@ -5,7 +5,6 @@ use osmoda_schemas::switch::{SwitchRecord, SwitchState};
 use crate::{
     Machine, SwitchError, backend,
     conclude::{told, write_down},
-    runner::WENT_DOWN,
 };
 
 /// Closes the records of switches that the machine went down in, and points `/run/osmoda/generation` to the committed
@@ -37,10 +36,13 @@ pub async fn boot(machine: &Machine) -> Result<(), SwitchError> {
             record.number = committed.map(|c| c.number);
             record.enter(SwitchState::Committed);
         } else {
-            record.failure = Some(format!("{WENT_DOWN} ({})", record.state));
+            // What was touched may be what brought the machine down: somebody has to say yes before it is tried again.
+            if record.state != SwitchState::RollingBack {
+                record.failure = Some(format!("the machine went down during the switch ({})", record.state));
+                record.held = record.touched();
+            }
             record.enter(SwitchState::RolledBack);
         }
-        // What was touched may be what brought the machine down: somebody has to say yes before it is tried again.
         if let Err(error) = write_down(machine, &mut ledger, &record, "boot").await {
             tracing::error!(switch = record.id, "how it ended cannot be written down yet: {error}");
             // A full disk keeps nothing of osModa down: agentd sees to it that a runner goes on with this.

@@ -11,10 +11,7 @@ use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader, Row};
 use osmoda_schemas::switch::{SwitchPurpose, SwitchRecord, SwitchState};
 use serde_json::json;
 
-use crate::{
-    Again, Machine, QuarantineEntry, Runner, SwitchError, backend,
-    runner::{ASKED_BACK, CANCELLED, SUPERSEDED, WENT_DOWN},
-};
+use crate::{Again, Machine, QuarantineEntry, Runner, SwitchError, backend, runner::SUPERSEDED};
 
 /// Time between two attempts to write.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -68,8 +65,7 @@ pub(crate) async fn write_down(
 /// Quarantines what failed or was left on purpose, and lets go of what proved good.
 pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), SwitchError> {
     let quarantine = machine.quarantine();
-    let failed = || record.failure.clone().unwrap_or_default();
-    // Why, and whether somebody has to say so before a part of it is tried.
+    // Why, and whether somebody has to say so before anything of it is tried again.
     let bad = match (record.state, record.purpose) {
         (SwitchState::Committed, SwitchPurpose::Apply) => None,
         // Otherwise the documents, which still wish it, would bring it back at once.
@@ -80,41 +76,58 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
         // The same documents in another system: it is the system that failed.
         (_, SwitchPurpose::Apply) if record.base.as_ref() == Some(&record.target) => None,
         (_, SwitchPurpose::Apply) if record.touched() || backend::boots(record).is_none() => {
-            let reason = failed();
-            let held = reason == CANCELLED || reason == ASKED_BACK || reason.starts_with(WENT_DOWN);
-            Some((record.target.clone(), reason, held))
+            Some((record.target.clone(), record.failure.clone().unwrap_or_default(), record.held))
         }
         _ => None,
     };
     let written = match bad {
         Some((path, reason, held)) => {
+            let wishes = told_wishes(machine, record);
             let now = osmoda_schemas::now();
-            let again = backend::boots(record).is_none().then(|| {
-                let before = quarantine.get(&path).ok().flatten().filter(|entry| entry.switch != record.id);
+            // Whoever asked for its end does not want to see it tried again.
+            let is_unbuilt = !held && backend::boots(record).is_none();
+            let again = is_unbuilt.then(|| {
+                // The same wishes have another path once others' are committed.
+                let same = |entry: &QuarantineEntry| {
+                    entry.path == path || entry.alone && !wishes.is_empty() && entry.wishes == wishes
+                };
+                let known = quarantine.list().unwrap_or_default();
+                let before = known.into_iter().rfind(|entry| same(entry) && entry.switch != record.id);
                 Again::after(before.and_then(|entry| entry.again).map_or(1, |again| again.tries.saturating_add(1)), now)
             });
-            // Whoever asked for its end does not want to see it tried again.
-            let again = again.filter(|_| reason != CANCELLED);
-            let wishes = wishes(machine, record).unwrap_or_else(|error| {
-                tracing::warn!("whose change it was cannot be told: {error}");
-                Wishes::new()
-            });
-            quarantine.add(QuarantineEntry { path, reason, switch: record.id.clone(), at: now, again, wishes, held })
+            let (switch, alone) = (record.id.clone(), wishes.len() == 1);
+            quarantine.add(QuarantineEntry { path, reason, switch, at: now, again, wishes, alone, held })
         }
         None => Ok(()),
     };
-    let freed = match record.state {
-        SwitchState::Committed => quarantine.remove(&record.target),
+    let freed = match (record.state, record.purpose) {
+        (SwitchState::Committed, SwitchPurpose::Apply) => {
+            let is_known = quarantine.list().is_ok_and(|all| all.iter().any(|entry| !entry.wishes.is_empty()));
+            let authors = if is_known { told_wishes(machine, record) } else { Wishes::new() };
+            quarantine.remove(&record.target).and_then(|()| quarantine.absolve(authors.into_keys()))
+        }
+        (SwitchState::Committed, SwitchPurpose::Rollback) => quarantine.remove(&record.target),
         _ => Ok(()),
     };
     written.and(freed).map_err(SwitchError::io("the quarantine"))
 }
 
-/// Whose wishes the switch was to make real, or, on a way back, took away.
-fn wishes(machine: &Machine, record: &SwitchRecord) -> Result<Wishes, Box<dyn std::error::Error>> {
-    let read = |path: Option<&str>| -> Result<Manifest, Box<dyn std::error::Error>> {
+/// [`wishes`], as far as they can be told.
+fn told_wishes(machine: &Machine, record: &SwitchRecord) -> Wishes {
+    wishes(machine, record).unwrap_or_else(|error| {
+        tracing::warn!("whose change it was cannot be told: {error}");
+        Wishes::new()
+    })
+}
+
+/// Whose wishes a switch was to make real, or, on a way back, took away.
+///
+/// # Errors
+/// When a generation cannot be read.
+pub fn wishes(machine: &Machine, record: &SwitchRecord) -> std::io::Result<Wishes> {
+    let read = |path: Option<&str>| {
         let Some(path) = path else { return Ok(Manifest::default()) };
-        Ok(Manifest::read(&machine.store.locate(&path.parse::<StorePath>()?))?)
+        Manifest::read(&machine.store.locate(&path.parse::<StorePath>().map_err(std::io::Error::other)?))
     };
     let (base, target) = (read(record.base.as_deref())?, read(Some(&record.target))?);
     Ok(match record.purpose {

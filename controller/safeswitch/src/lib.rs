@@ -20,6 +20,7 @@ mod start;
 mod systems;
 
 pub use agentd::Agentd;
+pub use conclude::wishes;
 pub use gates::{GateRun, Verdict};
 pub use journal::Journal;
 pub use machine::{Machine, SwitchError, short_id};

@@ -1,5 +1,5 @@
-//! Generations that failed, or that somebody went back from. They are not tried again until a document changes or
-//! somebody says so.
+//! Generations that failed, or that somebody went back from, and whose wishes they were. They are not tried again until a
+//! document of an author of theirs changes or somebody says so.
 
 use std::{fs, io, path::PathBuf};
 
@@ -31,11 +31,15 @@ pub struct QuarantineEntry {
     /// It could not be built, which may be the network's fault: it is tried again then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
-    /// Whose objects the switch changed, and all that they wished.
+    /// Whose objects the switch changed, and all that they wished. An author is in the latest entry of theirs only, and in none
+    /// once a change of theirs is committed.
     #[serde(default, skip_serializing_if = "Wishes::is_empty")]
     pub wishes: Wishes,
-    /// No part of it is tried either before somebody says so: it has not failed but was not wanted, or the machine went down
-    /// while it was tried.
+    /// It was the change of one author.
+    #[serde(default)]
+    pub alone: bool,
+    /// No part of it is tried before somebody says so: it has not failed but was not wanted, or the machine went down while it
+    /// was tried.
     #[serde(default)]
     pub held: bool,
 }
@@ -107,8 +111,18 @@ impl Quarantine {
     pub fn add(&self, entry: QuarantineEntry) -> io::Result<()> {
         let mut all = self.list().unwrap_or_default();
         all.retain(|e| e.path != entry.path);
+        for uid in entry.wishes.keys() {
+            all.iter_mut().for_each(|e| e.wishes.retain(|other, _| other != uid));
+        }
         all.push(entry);
-        self.write(&all[all.len().saturating_sub(KEEP)..])
+        // What somebody has to say yes to is not forgotten because others fail often.
+        while all.len() > KEEP {
+            let matters = |e: &QuarantineEntry| !e.wishes.is_empty();
+            let oldest = |which: &dyn Fn(&QuarantineEntry) -> bool| all.iter().position(which);
+            let place = oldest(&|e| !matters(e)).or_else(|| oldest(&|e| !e.held)).unwrap_or(0);
+            all.remove(place);
+        }
+        self.write(&all)
     }
 
     /// Lets a generation be tried again.
@@ -116,18 +130,25 @@ impl Quarantine {
     /// # Errors
     /// When it cannot be written.
     pub fn remove(&self, path: &str) -> io::Result<()> {
-        self.remove_all(|entry| entry.path == path)
+        let mut all = self.list().unwrap_or_default();
+        let before = all.len();
+        all.retain(|e| e.path != path);
+        if all.len() == before { Ok(()) } else { self.write(&all) }
     }
 
-    /// Lets all of these be tried again.
+    /// Forgets what these authors (uid) have failed with.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn remove_all(&self, which: impl Fn(&QuarantineEntry) -> bool) -> io::Result<()> {
+    pub fn absolve(&self, authors: impl IntoIterator<Item = u32>) -> io::Result<()> {
         let mut all = self.list().unwrap_or_default();
-        let before = all.len();
-        all.retain(|entry| !which(entry));
-        if all.len() == before { Ok(()) } else { self.write(&all) }
+        let mut changed = false;
+        for uid in authors {
+            for entry in &mut all {
+                changed |= entry.wishes.remove(&uid).is_some();
+            }
+        }
+        if changed { self.write(&all) } else { Ok(()) }
     }
 
     fn write(&self, entries: &[QuarantineEntry]) -> io::Result<()> {
@@ -151,6 +172,7 @@ mod tests {
             at: now,
             again,
             wishes: Wishes::new(),
+            alone: false,
             held: false,
         };
         let later = |minutes| now.checked_add(SignedDuration::from_mins(minutes)).unwrap();

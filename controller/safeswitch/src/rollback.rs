@@ -116,7 +116,9 @@ pub async fn deadman(mut runner: Runner) -> Result<SwitchState, SwitchError> {
     match runner.close_if_decided().await? {
         ControlFlow::Break(state) => Ok(state),
         ControlFlow::Continue(runner) => {
-            runner.roll_back("its runner did not come to an end in time (dead-man)".to_owned()).await
+            let known = runner.record.failure.clone().filter(|_| runner.record.state == SwitchState::RollingBack);
+            let late = || "its runner did not come to an end in time (dead-man)".to_owned();
+            runner.roll_back(known.unwrap_or_else(late)).await
         }
     }
 }

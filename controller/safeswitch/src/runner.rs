@@ -32,12 +32,6 @@ const COME_BACK: StdDuration = StdDuration::from_secs(20);
 /// Why a switch ended that somebody did not wish to see built.
 pub(crate) const CANCELLED: &str = "somebody asked for its end";
 
-/// Why a switch was undone that somebody did not wish to see committed.
-pub(crate) const ASKED_BACK: &str = "somebody asked for it";
-
-/// How the reason begins why a switch ended that the machine did not survive.
-pub(crate) const WENT_DOWN: &str = "the machine went down during the switch";
-
 /// Why a switch ended whose systems somebody else has left.
 pub(crate) const SUPERSEDED: &str = "another NixOS system was switched to meanwhile";
 
@@ -134,6 +128,10 @@ impl Runner {
         }
         let outcome = match self.forward().await {
             Ok(outcome) => outcome,
+            Err(error @ SwitchError::Cancelled) => {
+                self.record.held = true;
+                Outcome::RollBack(error.to_string())
+            }
             Err(error) => Outcome::RollBack(error.to_string()),
         };
         match outcome {
@@ -258,7 +256,10 @@ impl Runner {
         loop {
             match self.journal.requested(&self.record.id).as_deref() {
                 Some("commit") => return Ok(Outcome::Commit),
-                Some("rollback") => return Ok(Outcome::RollBack(ASKED_BACK.to_owned())),
+                Some("rollback") => {
+                    self.record.held = true;
+                    return Ok(Outcome::RollBack("somebody asked for it".to_owned()));
+                }
                 _ => {}
             }
             let over = async {
@@ -347,7 +348,12 @@ impl Runner {
         let failed = now.units.iter().filter(|(unit, status)| {
             status.active == ActiveState::Failed && !self.record.failed_before.contains(unit) && !ours(unit)
         });
-        let names: Vec<&str> = failed.map(|(unit, _)| unit.as_str()).collect();
+        let mut names: Vec<&str> = failed.map(|(unit, _)| unit.as_str()).collect();
+        // When a routine runs is its author's affair: what it comes to says nothing about others' changes.
+        if names.iter().any(|unit| unit.starts_with(ROUTINE)) {
+            let (from, to) = self.ends(Way::Forth)?;
+            names.retain(|unit| !unit.starts_with(ROUTINE) || from.files.get(*unit) != to.files.get(*unit));
+        }
         Ok((!names.is_empty()).then(|| format!("{} failed since the switch began", names.join(", "))))
     }
 
@@ -461,6 +467,9 @@ impl Runner {
         self.record.base.as_ref().map(parse).transpose()
     }
 }
+
+/// How the names of routines' units begin.
+const ROUTINE: &str = "osmoda-routine-";
 
 /// What the gate is called that asks about the whole machine.
 const MACHINE_GATE: &str = "osModa answers, and no other unit fails";

@@ -107,6 +107,7 @@ pub async fn start(machine: &Machine, manager: &Manager, request: SwitchRequest)
         gates: Vec::new(),
         probation_until: None,
         failure: None,
+        held: false,
         number: None,
     };
     journal.write(&record).map_err(SwitchError::io("the record of the switch"))?;

@@ -2,10 +2,11 @@
 
 use std::{io, time::Duration};
 
+use osmoda_generation::authors::Wishes;
 use osmoda_ipc::{Call, Client, Metrics, Peer, Peers, Service, api_documents};
-use osmoda_safeswitch::{Decision, Machine, decide};
+use osmoda_safeswitch::{Decision, Machine, decide, wishes};
 use osmoda_schemas::{
-    object::{Kind, ObjectRef},
+    object::{Author, Kind, ObjectRef},
     operation::Nothing,
     ops::{
         agentd::{ApplyRequest, PostApply, SwitchStarted},
@@ -41,7 +42,8 @@ pub fn service(state: Api, peers: Peers, metrics: Metrics) -> Service<Api> {
         .handle::<GetSwitch, _, _>(|api, _, request| async move { record(&api, &request.id) })
         .handle::<CommitSwitch, _, _>(|api, _, request| async move { decided(&api, request, Decision::Commit).await })
         .handle::<RollbackSwitch, _, _>(|api, call, request: Id| async move {
-            check_asker(call.peer, &record(&api, &request.id)?)?;
+            let wishes = wishes(&api.machine, &record(&api, &request.id)?).map_err(unreadable)?;
+            check_asker(call.peer, &wishes)?;
             decided(&api, request, Decision::Rollback).await
         })
         .handle::<ListSwitches, _, _>(|api, _, request: ListSwitchesRequest| async move {
@@ -68,12 +70,13 @@ fn record(api: &Api, id: &str) -> Result<SwitchRecord, Problem> {
     })
 }
 
-/// A switch is ended by root, or by who asked for it.
-fn check_asker(peer: Peer, record: &SwitchRecord) -> Result<(), Problem> {
-    if peer.uid == 0 || peer.actor() == record.actor {
+/// A switch is ended by root, or by whose changes are all that is in it.
+fn check_asker(peer: Peer, wishes: &Wishes) -> Result<(), Problem> {
+    if peer.uid == 0 || wishes.keys().eq([&peer.uid]) {
         return Ok(());
     }
-    let detail = format!("{} asked for the switch, not {}", record.actor, peer.actor());
+    let others = wishes.keys().filter(|uid| **uid != peer.uid).map(|uid| Author { uid: *uid }.to_string());
+    let detail = format!("changes of {} are in the switch", others.collect::<Vec<_>>().join(", "));
     Err(Problem::new(403, "not-your-switch", detail).hint("ask root; or change your documents back"))
 }
 
@@ -128,23 +131,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_switch_is_rolled_back_by_root_or_who_asked_for_it() {
-        let record = |actor: &str| -> SwitchRecord {
-            serde_json::from_value(serde_json::json!({
-                "id": "x", "purpose": "apply", "actor": actor, "reason": "", "state": "probation", "base": null,
-                "target": "/nix/store/x", "ttl": "1s", "interval": "1s", "activationTimeout": "1s", "boot": "",
-                "history": [],
-            }))
-            .unwrap()
+    fn a_switch_is_rolled_back_by_root_or_whose_changes_it_has() {
+        let hash = osmoda_schemas::object::ContentHash::of("x");
+        let code = |uid, of: &[u32]| {
+            let wishes = of.iter().map(|uid| (*uid, hash)).collect();
+            check_asker(Peer { uid, gid: uid, pid: None }, &wishes).err().map(|problem| problem.code)
         };
-        let code = |uid, actor: &str| {
-            check_asker(Peer { uid, gid: uid, pid: None }, &record(actor)).err().map(|problem| problem.code)
-        };
-        for (uid, actor) in [(0, "agentd"), (0, "uid:1000"), (1000, "uid:1000")] {
-            assert_eq!(code(uid, actor), None, "{uid} {actor}");
+        for (uid, of) in [(0, &[][..]), (0, &[1000]), (1000, &[1000])] {
+            assert_eq!(code(uid, of), None, "{uid} {of:?}");
         }
-        for (uid, actor) in [(1000, "agentd"), (1000, "uid:0"), (1000, "uid:10000"), (100, "uid:1000")] {
-            assert_eq!(code(uid, actor).as_deref(), Some("not-your-switch"), "{uid} {actor}");
+        for (uid, of) in [(1000, &[][..]), (1000, &[0]), (1000, &[0, 1000]), (100, &[1000])] {
+            assert_eq!(code(uid, of).as_deref(), Some("not-your-switch"), "{uid} {of:?}");
         }
     }
 }

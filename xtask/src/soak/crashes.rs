@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use machine_suites::{
     Host,
     crash::{self, Action, Place},
@@ -91,6 +91,8 @@ pub(super) fn cuts(machines: u32, release: Release, cuts: u32) -> Result<Vec<Row
 fn fresh(number: u32, release: Release) -> Result<Box<dyn Owned>> {
     let machine = machine::up(&format!("soak-{number}"), release, false)?;
     install::install(machine.as_ref(), false)?;
+    // With short probations.
+    Host { machine: machine.as_ref() }.clear()?;
     Ok(machine)
 }
 
@@ -99,7 +101,7 @@ fn carry_out(machines: u32, release: Release, rows: Vec<Row>, tries: Vec<Try>) -
     let all = tries.len();
     let (rows, left) = (Mutex::new(rows), Mutex::new(VecDeque::from(tries)));
     let work = |number: u32| -> Result<()> {
-        let mut machine = fresh(number, release)?;
+        let mut machine = fresh(number, release).context("a machine")?;
         while let Some(next) = { lock(&left).pop_front() } {
             let began = Instant::now();
             let outcome = next.what.attempt(Host { machine: machine.as_ref() });
@@ -125,8 +127,9 @@ fn carry_out(machines: u32, release: Release, rows: Vec<Row>, tries: Vec<Try>) -
                 let journal = Host { machine: machine.as_ref() }.end(&words).map(|(_, out, _)| out);
                 eprintln!("{}", journal.unwrap_or_default());
                 // What one has spoilt is not the next one's fault.
-                machine.down()?;
-                machine = fresh(number, release)?;
+                let _ = machine.down();
+                // One that does not come up leaves its tries to the others.
+                machine = fresh(number, release).inspect_err(|error| eprintln!("machine {number}: {error:#}"))?;
             }
         }
         machine.down()
@@ -138,8 +141,10 @@ fn carry_out(machines: u32, release: Release, rows: Vec<Row>, tries: Vec<Try>) -
         let threads: Vec<_> = (1..=machines).map(|number| scope.spawn(move || work(number))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a thread panicked")).collect()
     });
-    for result in ended {
-        result.context("a machine")?;
+    let left = lock(&left).len();
+    if left > 0 {
+        ended.into_iter().collect::<Result<Vec<()>>>().context("a machine")?;
+        bail!("{left} tries were not made");
     }
     Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

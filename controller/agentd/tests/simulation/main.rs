@@ -32,7 +32,7 @@ const SCHEDULES: u64 = 2000;
 const AGAIN: u64 = 50;
 
 /// One in so many is the one of two authors.
-const TWO_AUTHORS: u64 = 10;
+const TWO_AUTHORS: u64 = 25;
 
 /// Tells the story of a seed.
 fn tell(seed: u64, parent: &Path) -> Outcome {

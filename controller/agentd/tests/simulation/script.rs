@@ -17,10 +17,15 @@ use crate::{
 
 /// Names of the documents.
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// Those of root, where root writes them.
+const OURS: [&str; 3] = ["a", "b", "c"];
 /// Those that another author wishes; only root can make it so.
 const THEIRS: [&str; 3] = ["d", "e", "f"];
 /// How long everything gets to come to rest: longer than a dead-man waits, and than the longest wait after a failure.
 const REST: Duration = Duration::from_secs(15 * 60);
+
+/// How long one author's bad changes go on while the other one's have to become real.
+const RESTLESS: Duration = Duration::from_secs(90);
 
 /// Tells one story, from an empty machine to one at rest.
 pub async fn story(sim: Arc<Sim>) {
@@ -58,28 +63,36 @@ pub async fn story(sim: Arc<Sim>) {
     sim.count_switches();
 }
 
-/// Tells a story of two authors. Nothing goes wrong but what one of them writes; that of the other one becomes real all the
-/// same.
+/// Tells a story of two authors. Nothing goes wrong but what one of them writes, again and again; that of the other one becomes
+/// real all the same.
 pub async fn two_authors(sim: Arc<Sim>) {
     let mut author = Author::of(&sim);
     sim.power_on();
     for name in NAMES {
         author.write(name, "runs", "pass");
     }
+    let (good, bad) = if sim.shared.chance(0.5) { (&THEIRS, &OURS) } else { (&OURS, &THEIRS) };
     for _ in 0..4 + sim.shared.below(12) {
         sim.shared.pause(20_000).await;
         let turn = sim.shared.below(4);
         if turn != 0 {
-            author.write(author.pick(&NAMES[..3]), author.pick(&["runs", "fails"]), author.pick(&["pass", "fail"]));
+            author.write(author.pick(bad), author.pick(&["runs", "fails"]), author.pick(&["pass", "fail"]));
         }
         if turn != 1 {
-            author.write(author.pick(&THEIRS), "runs", "pass");
+            author.write(author.pick(good), "runs", "pass");
         }
         author.look();
     }
+    // One has said all, and the other one goes on.
+    let restless = Instant::now() + RESTLESS;
+    while Instant::now() < restless {
+        sim.shared.pause(8_000).await;
+        author.write(author.pick(bad), "runs", "fail");
+    }
+    author.look_at_programs(|name| good.contains(&name));
     sleep(REST).await;
     sim.look_at_rest("after bad changes of one author").await;
-    author.look_at_programs(|name| THEIRS.contains(&name));
+    author.look_at_programs(|name| good.contains(&name));
     author.mend().await;
     sleep(REST).await;
     author.look_at_wishes().await;
