@@ -8,8 +8,10 @@ use std::{
 };
 
 use osmoda_generation::{
+    assemble::Generation,
     authors::{Wishes, wishes},
     plan::Base,
+    store_path::StorePath,
 };
 use osmoda_safeswitch::QuarantineEntry;
 use osmoda_schemas::{
@@ -20,6 +22,7 @@ use osmoda_schemas::{
 };
 
 use crate::{
+    building::generation_of,
     controller::Controller,
     ingest::shared,
     planning::{is_changed, plan_of_changed},
@@ -32,6 +35,8 @@ use crate::{
 pub(crate) struct Turn {
     /// What will be then, unless it is all that is wished.
     pub world: Option<World>,
+    /// That as a generation.
+    pub generation: Option<Generation>,
     /// The way there.
     pub plan: Plan,
     /// What waits, with its author (uid), and why.
@@ -59,17 +64,15 @@ impl Controller {
     /// What is made real next.
     pub(crate) fn turn(&mut self) -> Result<Turn, StepError> {
         let entries = self.machine.quarantine().list()?;
-        let all = |plan| Turn { world: None, plan, waits: Vec::new(), failed: None, is_trial: false };
-        if entries.iter().all(|entry| entry.wishes.is_empty()) {
+        let all = |plan| Turn { world: None, generation: None, plan, waits: Vec::new(), failed: None, is_trial: false };
+        if entries.is_empty() || self.changed.is_empty() {
             return Ok(all(self.plan()?));
         }
         let changes = self.wishes_of_changes();
-        if changes.is_empty() {
-            return Ok(all(self.plan()?));
-        }
-        let standing = standing(&changes, &entries, osmoda_schemas::now());
+        let now = osmoda_schemas::now();
+        let standing = standing(&changes, &entries, now);
         let failed = standing.waits.iter().map(|(uid, entry)| (*uid, Wait::Failed((*entry).clone())));
-        let failed: Waiting = failed.collect();
+        let mut failed: Waiting = failed.collect();
         for (uid, wait) in &failed {
             if let Wait::Failed(entry) = wait {
                 let theirs = self.changes_of(|other| other == *uid);
@@ -83,21 +86,48 @@ impl Controller {
             let place = if self.is_trial_next { turns.len().min(1) } else { 0 };
             turns.insert(place, (false, standing.good.clone()));
         }
-        // What cannot be without the other.
-        let together: BTreeSet<u32> = standing.good.iter().chain(&standing.trials).copied().collect();
-        turns.push((true, together));
-        for (is_trial, going) in turns.into_iter().filter(|(_, going)| !going.is_empty()) {
+        // What fails together, though nobody failed alone; and what cannot be without the other.
+        turns.extend(standing.good.iter().map(|uid| (true, BTreeSet::from([*uid]))));
+        turns.push((true, standing.good.iter().chain(&standing.trials).copied().collect()));
+        // That very state may have failed before, although others have been committed since.
+        let failed_before =
+            |path: &StorePath| entries.iter().find(|entry| entry.path == path.as_str() && !entry.is_over(now));
+        let mut everybody = failed.clone();
+        for (is_trial, mut going) in turns {
+            going.retain(|uid| !failed.contains_key(uid));
+            if going.len() == changes.len() {
+                let generation = generation_of(&self.world, &self.judge.renderers)?;
+                // Whose fault it was is not known, and nobody asks for parts of what is held.
+                if going.len() == 1 || failed_before(generation.path()).is_none_or(|entry| entry.held) {
+                    return Ok(Turn { generation: Some(generation), is_trial, ..all(self.plan()?) });
+                }
+                continue;
+            }
             let others = changes.keys().filter(|uid| !going.contains(uid) && !failed.contains_key(uid));
             let mut waiting = failed.clone();
             waiting.extend(others.map(|uid| (*uid, Wait::Turn)));
-            let Some(world) = self.world_of_others(&mut waiting, &changes)? else { continue };
-            if waiting.is_empty() {
-                return Ok(Turn { is_trial, ..all(self.plan()?) });
+            let Some(world) = self.world_of_others(&mut waiting, &changes)? else {
+                everybody = waiting;
+                continue;
+            };
+            let generation = generation_of(&world, &self.judge.renderers)?;
+            if let Some(entry) = failed_before(generation.path()) {
+                if let (1, Some(uid)) = (going.len(), going.pop_first()) {
+                    let theirs = self.changes_of(|other| other == uid);
+                    self.mark(&theirs, entry);
+                    failed.insert(uid, Wait::Failed(entry.clone()));
+                    everybody.extend(failed.clone());
+                }
+                continue;
             }
-            return self.part(world, &waiting, is_trial);
+            return Ok(Turn { generation: Some(generation), ..self.part(world, &waiting, is_trial)? });
         }
-        let world = self.world_without(&failed)?;
-        self.part(world, &failed, false)
+        everybody.extend(failed);
+        for uid in changes.keys() {
+            everybody.entry(*uid).or_insert(Wait::Turn);
+        }
+        let world = self.world_without(&everybody)?;
+        self.part(world, &everybody, false)
     }
 
     fn part(&mut self, mut world: World, waiting: &Waiting, is_trial: bool) -> Result<Turn, StepError> {
@@ -116,7 +146,7 @@ impl Controller {
             Wait::Failed(entry) => Some(entry.clone()),
             Wait::Turn | Wait::Rule(_) => None,
         });
-        Ok(Turn { world: Some(world), plan, waits, failed, is_trial })
+        Ok(Turn { world: Some(world), generation: None, plan, waits, failed, is_trial })
     }
 
     /// Lets everybody's changes be tried again.

@@ -301,7 +301,7 @@ impl Controller {
         if apply.is_some_and(|a| a.clear_quarantine) {
             self.clear_quarantine(generation_of(&self.world, &self.judge.renderers)?.path().as_str())?;
         }
-        let Turn { world, plan, waits, failed, is_trial } = self.turn()?;
+        let Turn { world, generation, plan, waits, failed, is_trial } = self.turn()?;
         self.left_out = waits;
         if !plan.is_empty() {
             self.timings.plan = microseconds(began);
@@ -318,10 +318,14 @@ impl Controller {
             self.holding = Some(("held", message));
         }
         let rebuild = apply.is_some_and(|a| a.rebuild);
-        if plan.is_empty() && !rebuild && (self.base.path.is_some() || self.world.admitted().is_empty()) {
+        let is_nothing = world.as_ref().unwrap_or(&self.world).admitted().is_empty();
+        if plan.is_empty() && !rebuild && (self.base.path.is_some() || is_nothing) {
             self.settle_statuses();
             if let Some(entry) = failed {
                 return Ok(self.hold(plan, &entry));
+            }
+            if let Some((_, problem)) = self.left_out.first() {
+                self.holding = Some(("quarantined", problem.detail.clone()));
             }
             return Ok((plan, Step::Settled));
         }
@@ -331,7 +335,10 @@ impl Controller {
             self.holding = Some(why);
             return Ok((plan, Step::Settled));
         }
-        let generation = generation_of(world.as_ref().unwrap_or(&self.world), &self.judge.renderers)?;
+        let generation = match generation {
+            Some(generation) => generation,
+            None => generation_of(world.as_ref().unwrap_or(&self.world), &self.judge.renderers)?,
+        };
         let path = generation.path().clone();
         let entry = self.machine.quarantine().get(path.as_str())?;
         if let Some(entry) = entry.filter(|entry| !entry.is_over(osmoda_schemas::now())) {

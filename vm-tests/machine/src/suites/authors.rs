@@ -22,6 +22,7 @@ pub fn cases() -> Vec<Case> {
         case("authors: who loses a right keeps what runs, but changes it no more", right_is_lost),
         case("authors: another author's document keeps nobody back", others_documents),
         case("authors: a change that fails keeps nobody else's back", bad_change),
+        case("authors: what needs what waits, waits, too; and a plan is the one that is carried out", needs_what_waits),
         case("authors: a configuration that cannot be used is told with its place", bad_configuration),
         case("authors: sockets of mode 0600 let nobody else in", closed_sockets),
         case("authors: a member of the group who is no author gets a refusal", group_member),
@@ -221,39 +222,86 @@ fn others_documents(host: Host<'_>) -> Result<()> {
     })
 }
 
+/// Seconds that no app has slept for: what has failed once on this machine is not tried again.
+fn new_seconds(host: Host<'_>) -> Result<u32> {
+    Ok(host.sh("date +%s")?.trim().parse::<u32>()? % 1_000_000_000)
+}
+
+/// An app whose gate fails.
+fn bad(seconds: u32) -> Value {
+    let gate = json!({ "probe": { "type": "tcp", "port": 9 }, "grace": "300ms", "interval": "100ms" });
+    let spec =
+        json!({ "command": ["/bin/sleep", seconds.to_string()], "health": [gate], "probation": { "ttl": "1s" } });
+    object("App", "bad", &spec)
+}
+
+fn sleeps(host: Host<'_>, seconds: u32) -> Result<bool> {
+    Ok(host.end(&["/usr/bin/pgrep", "-f", &format!("^/bin/sleep {seconds}$")])?.0 == 0)
+}
+
+fn needs_what_waits(host: Host<'_>) -> Result<()> {
+    quick::clear(host)?;
+    let first = new_seconds(host)?;
+    with(host, CONFIG, false, || {
+        wish(host, 0, "bad", &bad(first))?;
+        let rolled_back =
+            |object: &str| Ok(host.condition(object, "Active").is_ok_and(|active| active.1 == "RolledBack"));
+        wait("its end", SOON, || rolled_back("App/bad"))?;
+        // Root's changes wait together, and with them what cannot be without them.
+        wish(host, 0, "base", &sleeper("base", first + 1))?;
+        wait("the trial", SOON, || rolled_back("App/base"))?;
+        host.settle()?;
+        let mut needs = sleeper("agent-needs", first + 2);
+        needs["spec"]["after"] = json!(["App/base"]);
+        wish(host, AGENT, "needs", &needs)?;
+        let code = |name: &str| {
+            let problems = host.json(&["status"])?["problems"].clone();
+            let all = problems.as_array().cloned().unwrap_or_default();
+            let of = |problem: &&Value| problem["detail"].as_str().is_some_and(|detail| detail.starts_with(name));
+            Ok::<_, anyhow::Error>(all.iter().find(of).and_then(|problem| problem["code"].as_str().map(str::to_owned)))
+        };
+        wait("its place", SOON, || Ok(code("App/agent-needs")?.as_deref() == Some("waits-for-others")))?;
+        ensure!(code("App/base")?.as_deref() == Some("author-failed"), "{:?}", code("App/base")?);
+        ensure!(!sleeps(host, first + 1)? && !sleeps(host, first + 2)?, "what waits runs");
+        // What is shown is what an apply would do: nothing.
+        let (status, out, err) = host.osmoda(&["diff"])?;
+        ensure!(status == 0, "{status} {out}{err}");
+        wish(host, 0, "bad", &sleeper("bad", first + 3))?;
+        wait("all of them", SOON, || {
+            Ok(sleeps(host, first + 1)? && sleeps(host, first + 2)? && sleeps(host, first + 3)?)
+        })?;
+        host.settle()?;
+        quick::clear(host)
+    })
+}
+
 fn bad_change(host: Host<'_>) -> Result<()> {
     quick::clear(host)?;
-    let bad = |seconds: &str| {
-        let gate = json!({ "probe": { "type": "tcp", "port": 9 }, "grace": "300ms", "interval": "100ms" });
-        let probation = json!({ "ttl": "1s" });
-        object("App", "bad", &json!({ "command": ["/bin/sleep", seconds], "health": [gate], "probation": probation }))
-    };
-    let runs = |seconds: u32| {
-        Ok::<_, anyhow::Error>(host.end(&["/usr/bin/pgrep", "-f", &format!("^/bin/sleep {seconds}$")])?.0 == 0)
-    };
+    let first = new_seconds(host)?;
+    let runs = |seconds: u32| sleeps(host, seconds);
     let undone = || Ok::<_, anyhow::Error>(host.events("switch.rolled-back")?.len());
     with(host, CONFIG, false, || {
         // Together, and one of them after the other.
-        wish(host, 0, "bad", &bad("9531"))?;
-        wish(host, AGENT, "good", &sleeper("agent-good", 9532))?;
-        wait("the good change", SOON, || runs(9532))?;
+        wish(host, 0, "bad", &bad(first))?;
+        wish(host, AGENT, "good", &sleeper("agent-good", first + 1))?;
+        wait("the good change", SOON, || runs(first + 1))?;
         host.settle()?;
-        ensure!(!runs(9531)?, "what fails runs");
+        ensure!(!runs(first)?, "what fails runs");
         ensure!(host.condition("App/bad", "Active")?.1 == "RolledBack", "{:?}", host.condition("App/bad", "Active")?);
-        ensure!(host.condition("App/agent-good", "Active")?.0 == "True");
+        wait("its place", SOON, || Ok(host.condition("App/agent-good", "Active")?.0 == "True"))?;
         // What fails is not tried again because somebody else wishes something.
         let before = undone()?;
-        wish(host, AGENT, "good", &sleeper("agent-good", 9533))?;
-        wait("the next change", SOON, || runs(9533))?;
+        wish(host, AGENT, "good", &sleeper("agent-good", first + 2))?;
+        wait("the next change", SOON, || runs(first + 2))?;
         host.settle()?;
         ensure!(undone()? == before, "{} switches were undone, and then {}", before, undone()?);
         let status = host.json(&["status"])?;
         ensure!(status["state"] == "quarantined", "{status}");
         // Nor does it have to be: its author changes it.
-        wish(host, 0, "bad", &sleeper("bad", 9534))?;
-        wait("what was bad", SOON, || runs(9534))?;
+        wish(host, 0, "bad", &sleeper("bad", first + 3))?;
+        wait("what was bad", SOON, || runs(first + 3))?;
         host.settle()?;
-        ensure!(host.json(&["status"])?["state"] == "idle" && runs(9533)?);
+        ensure!(host.json(&["status"])?["state"] == "idle" && runs(first + 2)?);
         quick::clear(host)
     })
 }
@@ -270,10 +318,12 @@ fn bad_configuration(host: Host<'_>) -> Result<()> {
         let (status, _, _) = host.end(&["/usr/bin/timeout", "3", "/usr/bin/systemctl", "restart", "osmoda-agentd"])?;
         ensure!(status != 0, "agentd starts with {config}");
         let since = format!("@{}", since.trim());
-        let log = host.run(&["/usr/bin/journalctl", "-q", "-u", "osmoda-agentd", "--since", &since, "-o", "cat"])?;
-        for word in words {
-            ensure!(log.contains(word), "{word} is not told of {config}:\n{log}");
-        }
+        let mut log = String::new();
+        let told = wait("its words", SOON, || {
+            log = host.run(&["/usr/bin/journalctl", "-q", "-u", "osmoda-agentd", "--since", &since, "-o", "cat"])?;
+            Ok(words.iter().all(|word| log.contains(word)))
+        });
+        ensure!(told.is_ok(), "{words:?} is not told of {config}:\n{log}");
     }
     host.sh("rm -f /etc/osmoda/agentd.yaml")?;
     quick::restart(host)
