@@ -13,6 +13,7 @@ mod inside;
 mod load;
 mod nixos;
 mod nixos_backend;
+mod nixos_sources;
 mod quick;
 mod races;
 pub mod routines;
@@ -87,6 +88,6 @@ pub fn nixos() -> Vec<Case> {
     // These give agentd another configuration; on NixOS that is a part of the system.
     let configured =
         ["switch: a unit that does not stop is killed in time", "switch: an apply of another plan is refused"];
-    let own = [nixos::cases(), nixos_backend::cases(), guides::nixos()].into_iter().flatten();
+    let own = [nixos::cases(), nixos_backend::cases(), nixos_sources::cases(), guides::nixos()].into_iter().flatten();
     own.chain(switch::cases().into_iter().filter(|case| !configured.contains(&case.name))).collect()
 }
