@@ -11,8 +11,8 @@ pub fn cases(thorough: bool) -> Vec<Case> {
     let pick = |all: fn(Host<'_>) -> Result<()>, some| if thorough { all } else { some };
     vec![
         case("killed: while it installs, at any step", pick(installing::<1>, installing::<FEW>)),
-        case("killed: while it installs over an older one, at any step", pick(upgrading::<1>, upgrading::<FEW>)),
-        case("killed: while it uninstalls, at any step", pick(uninstalling::<1>, uninstalling::<FEW>)),
+        case("killed: while it installs over an older one, at any step", pick(upgrading::<1>, upgrading::<FEW>)).long(),
+        case("killed: while it uninstalls, at any step", pick(uninstalling::<1>, uninstalling::<FEW>)).long(),
         case("killed: with apt-get, between unpacking Nix and setting it up", with_apt),
     ]
 }

@@ -34,6 +34,8 @@ pub struct Case {
     pub run: fn(Host<'_>) -> Result<()>,
     /// Where.
     pub on: Whole,
+    /// It takes minutes: `cargo xtask test` runs it only where it is asked for.
+    pub long: bool,
 }
 
 /// What a test has of a virtual machine, with the kernel's limits and a disk of its own.
@@ -49,15 +51,19 @@ pub enum Whole {
 
 impl Case {
     pub(crate) fn anywhere(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
-        Self { name, run, on: Whole::Equal }
+        Self { name, run, on: Whole::Equal, long: false }
+    }
+
+    pub(crate) fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 
     fn better_whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
-        Self { name, run, on: Whole::Better }
+        Self { name, run, on: Whole::Better, long: false }
     }
 
     fn whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
-        Self { name, run, on: Whole::Needed }
+        Self { name, run, on: Whole::Needed, long: false }
     }
 }
 
