@@ -366,13 +366,15 @@ uninstall() {
   say "osModa and what it runs are stopped; programs and units are taken away."
   say "${purge:+Not }kept: $DATA $PROFILE*" "Kept: the data of apps (/var/lib/osmoda-app-*), Nix (apt-get remove $NIX)"
   [ -z "$dry" ] || return 0
-  begin uninstall
+  units=$(sed -n 's,^usr/lib/systemd/system/,,p' $STATE/manifest 2>/dev/null || true)
+  # Cut off and installed again, what was enabled is so again.
+  # shellcheck disable=SC2046
+  begin uninstall $(for unit in $units; do ! systemctl is-enabled --quiet "$unit" 2>/dev/null || echo "$unit"; done)
   if [ "$state" ]; then
     check_packages
     [ -z "$mend" ] || dpkg --configure -a
     apt_get "$([ "$purge" ] && echo purge || echo remove)" osmoda
   elif [ -e $STATE/manifest ]; then
-    units=$(sed -n 's,^usr/lib/systemd/system/,,p' $STATE/manifest)
     [ ! -x /usr/lib/osmoda/stop-all ] || /usr/lib/osmoda/stop-all
     for unit in $units; do rm -f /etc/systemd/system/*.wants/"$unit"; done
     while read -r path; do rm -f "/$path" "/$path.osmoda-new"; done <$STATE/manifest

@@ -136,8 +136,18 @@ in
       }
     ];
 
-    systemd.services.osmoda-agentd = nix;
+    systemd.services.osmoda-agentd = lib.mkMerge [
+      nix
+      {
+        # Builds are the Nix daemon's: in its sandbox, by its users, within the limits of its unit, and not in agentd's. The
+        # runner of a switch has this from agentd. At boot nothing is built, and the daemon is not there yet.
+        environment = lib.mkIf config.nix.enable { NIX_REMOTE = lib.mkDefault "daemon"; };
+      }
+    ];
     systemd.services.osmoda-boot = nix;
+
+    # What is rendered comes without a signature. NixOS trusts root unless a list of others says nothing of it.
+    nix.settings.trusted-users = [ "root" ];
 
     # Backend `profile`: systemd's generator links the units of the active generation, at boot those of the committed one.
     systemd.generators = lib.mkIf (!isNixos) {

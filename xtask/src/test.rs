@@ -9,13 +9,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use machine_suites::{
-    Host,
+    Host, install as installer,
     suites::{self, Case, Whole},
 };
 
 use crate::{
-    host, install,
-    machine::{self, Owned, Release, nixos},
+    dist, host, install,
+    machine::{self, Owned, Release, fresh::System, nixos},
     nixos_eval, openapi, stories,
 };
 
@@ -66,6 +66,7 @@ impl Test {
         let nixpkgs = nixos::nixpkgs(self.nixpkgs.clone())?;
         if let Some(filter) = &self.case
             && !self.has_one_of(&suites::all())
+            && !self.has_one_of(&installer::cases(false))
             && !self.asks_for_nixos()
         {
             bail!("no case has `{filter}` in its name");
@@ -76,20 +77,15 @@ impl Test {
         }
         if !self.quick {
             let releases = self.release.map_or_else(|| vec![Release::Bookworm, Release::Trixie], |one| vec![one]);
-            if self.has_one_of(&suites::all()) {
-                // They wait more than they work.
-                side_by_side(&releases, &mut tally, |release, tally| self.on_a_machine(release, false, tally))?;
-            }
+            self.on_debian(&releases, &mut tally)?;
             if !self.asks_for_nixos() {
                 // Others were asked for.
             } else if let Some(nixpkgs) = &nixpkgs {
-                side_by_side(&releases, &mut tally, |release, tally| self.on_nixos(release, nixpkgs, tally))?;
+                let on = |release| -> Job<'_> { Box::new(move |tally| self.on_nixos(release, nixpkgs, tally)) };
+                side_by_side(releases.into_iter().map(on).collect(), &mut tally)?;
             } else {
                 tally.skipped.push(format!("the suites of NixOS: {}", nixos::NO_NIXPKGS));
             }
-            tally
-                .skipped
-                .push("the installer and the packages on fresh machines: `cargo xtask dist --test`".to_owned());
             if self.vm {
                 self.on_a_machine(self.release.unwrap_or(Release::Bookworm), true, &mut tally)?;
             } else {
@@ -107,6 +103,34 @@ impl Test {
         println!("in {} s", started.elapsed().as_secs());
         println!("{passed} passed, {failed} failed, {skipped} skipped");
         if failed > 0 { bail!("{failed} tests failed") } else { Ok(()) }
+    }
+
+    /// The suites on machines with osModa, and the installer's on machines without it, all at once: they wait more than
+    /// they work.
+    fn on_debian(&self, releases: &[Release], tally: &mut Tally) -> Result<()> {
+        let media = if self.has_one_of(&installer::cases(false)) { Some(dist::media_of_tests()?) } else { None };
+        let mut jobs: Vec<Job<'_>> = Vec::new();
+        for &release in releases {
+            if self.has_one_of(&suites::all()) {
+                jobs.push(Box::new(move |tally| self.on_a_machine(release, false, tally)));
+            }
+            if let Some(media) = &media {
+                jobs.push(Box::new(move |tally| self.on_a_fresh_machine(release.into(), media, tally)));
+            }
+        }
+        side_by_side(jobs, tally)
+    }
+
+    fn on_a_fresh_machine(&self, system: System, media: &dist::Media, tally: &mut Tally) -> Result<()> {
+        let mut cases = installer::cases(false);
+        cases.retain(|case| self.is_asked_for(case.name));
+        if self.case.is_none() {
+            for case in cases.extract_if(.., |case| case.long) {
+                let name = case.name;
+                tally.skipped.push(format!("{system}: {name}: it is long; `cargo xtask test --case '{name}'`"));
+            }
+        }
+        dist::on_a_fresh_machine(media, system, &cases, |name, result| tally.take(name, result))
     }
 
     fn on_a_machine(&self, release: Release, vm: bool, tally: &mut Tally) -> Result<()> {
@@ -185,23 +209,24 @@ impl Test {
     }
 }
 
-/// Runs the tests of each release in a thread of its own.
-fn side_by_side(
-    releases: &[Release],
-    tally: &mut Tally,
-    run: impl Fn(Release, &mut Tally) -> Result<()> + Sync,
-) -> Result<()> {
+/// Tests that need nothing of others.
+type Job<'a> = Box<dyn FnOnce(&mut Tally) -> Result<()> + Send + 'a>;
+
+/// Runs each in a thread of its own.
+fn side_by_side(jobs: Vec<Job<'_>>, tally: &mut Tally) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
     // What all of them need is built once.
     install::build(false)?;
     let results: Vec<Result<Tally>> = std::thread::scope(|scope| {
-        let start = |release: &Release| {
-            let (run, release) = (&run, *release);
-            scope.spawn(move || {
+        let mut threads = Vec::new();
+        for job in jobs {
+            threads.push(scope.spawn(move || {
                 let mut own = Tally::default();
-                run(release, &mut own).map(|()| own)
-            })
-        };
-        let threads: Vec<_> = releases.iter().map(start).collect();
+                job(&mut own).map(|()| own)
+            }));
+        }
         threads.into_iter().map(|thread| thread.join().expect("a test panicked")).collect()
     });
     for result in results {

@@ -135,18 +135,6 @@ impl NixStore {
         Ok(())
     }
 
-    /// True when the store has the path, whole and registered.
-    ///
-    /// # Errors
-    /// When Nix cannot be asked.
-    pub async fn has(&self, path: &StorePath) -> Result<bool, StoreError> {
-        match self.run(&["--check-validity", path.as_str()], Vec::new(), CALL).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::Refused { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Everything that paths need, they themselves included.
     ///
     /// # Errors

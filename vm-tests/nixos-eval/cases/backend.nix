@@ -88,6 +88,40 @@ _:
     environment."osmoda-agentd.service" = "https_proxy=http://127.0.0.1:3128/";
   };
 
+  "Nix is reached through its daemon" = {
+    module = { };
+    environment."osmoda-agentd.service" = "NIX_REMOTE=daemon";
+    lacks."osmoda-boot.service" = [ "NIX_REMOTE" ];
+  };
+
+  "a Nix that is not NixOS's may have no daemon" = {
+    module.nix.enable = false;
+    lacks."osmoda-agentd.service" = [ "NIX_REMOTE" ];
+  };
+
+  "another store is the operator's to choose" = {
+    module.systemd.services.osmoda-agentd.environment.NIX_REMOTE = "auto";
+    environment."osmoda-agentd.service" = "NIX_REMOTE=auto";
+  };
+
+  "root may add to the store, whoever else may" = {
+    module =
+      { config, lib, ... }:
+      {
+        nix.settings.trusted-users = [ "@wheel" ];
+        assertions =
+          map
+            (user: {
+              assertion = lib.elem user config.nix.settings.trusted-users;
+              message = "${user} is not trusted";
+            })
+            [
+              "root"
+              "@wheel"
+            ];
+      };
+  };
+
   "backend nixos that knows no system" = {
     module.services.osmoda.backend = "nixos";
     refused = "has to know where this machine is described";

@@ -64,13 +64,12 @@ fn older(tree: Tree) -> Result<Tree> {
 ///
 /// # Errors
 /// When there is no such machine, or the releases cannot be brought to it.
-fn on_a_fresh_machine(
+pub fn on_a_fresh_machine(
     media: &Media,
     system: System,
     cases: &[Case],
     mut take: impl FnMut(&str, Result<()>),
 ) -> Result<()> {
-    println!("\non a fresh {system}");
     let name = format!("install-{}", system.name());
     let machine = crate::timed(&format!("booting a fresh {system}"), || machine::up_fresh(&name, system))?;
     for release in ["new", "old"] {

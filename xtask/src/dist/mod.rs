@@ -22,11 +22,11 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use self::machines::media;
+pub use self::machines::{Media, on_a_fresh_machine};
 use self::{
     archive::{Effort, Tree, gzip, tar},
     contents::{Release, contents},
-    machines::on_fresh_machines,
+    machines::{media, on_fresh_machines},
     programs::{Needs, Place},
 };
 use crate::{
@@ -67,9 +67,8 @@ impl Dist {
         let place = Place::here()?;
         let release = Release::of(&place)?;
         if self.debug_programs {
-            let programs = stripped(&crate::install::build(false)?)?;
             ensure!(self.test, "they are for --test");
-            return on_fresh_machines(&media(programs.path())?, self.on, &self.case);
+            return on_fresh_machines(&media_of_tests()?, self.on, &self.case);
         }
         let products = if self.check {
             twice::build(&place, &release)?
@@ -101,17 +100,18 @@ fn lint(package: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies of the programs that tests use, without what debuggers want.
+/// Releases of the programs that tests use, without what debuggers want: quick to make, and not for anybody else.
 ///
 /// # Errors
-/// When they cannot be read.
-pub fn stripped(from: &Path) -> Result<tempfile::TempDir> {
+/// When the programs cannot be built or packed.
+pub fn media_of_tests() -> Result<Media> {
     need(&[("strip", "binutils")])?;
+    let from = crate::install::build(false)?;
     let folder = tempfile::tempdir()?;
     for (program, _) in PROGRAMS {
         run(Command::new("strip").arg("-o").arg(folder.path().join(program)).arg(from.join(program)))?;
     }
-    Ok(folder)
+    media(folder.path())
 }
 
 /// Everything that is given away.

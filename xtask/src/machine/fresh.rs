@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
-use super::{folder, root::MASKED};
+use super::{Release, folder, root::MASKED};
 use crate::host::{as_root, need, run};
 
 /// What is on a fresh machine; Python is "a real service".
@@ -48,6 +48,15 @@ impl System {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
             Self::Jammy => "jammy",
+        }
+    }
+}
+
+impl From<Release> for System {
+    fn from(release: Release) -> Self {
+        match release {
+            Release::Bookworm => Self::Bookworm,
+            Release::Trixie => Self::Trixie,
         }
     }
 }

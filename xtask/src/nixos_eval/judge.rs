@@ -68,6 +68,9 @@ struct Expected {
     /// An assignment in a unit's environment.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// Variables that are not in a unit's environment.
+    #[serde(default)]
+    lacks: BTreeMap<String, Vec<String>>,
     /// Documents by the name of their file.
     #[serde(default)]
     documents: BTreeMap<String, Value>,
@@ -203,6 +206,11 @@ impl Told {
             let text = &self.drop_ins.get(unit).with_context(|| format!("there is no {unit}"))?.text;
             let line = format!("Environment=\"{assignment}\"");
             ensure!(text.lines().any(|l| l == line), "{unit} has no {line}:\n{text}");
+        }
+        for (unit, variables) in &expected.lacks {
+            let text = &self.drop_ins.get(unit).with_context(|| format!("there is no {unit}"))?.text;
+            let found = variables.iter().find(|name| text.contains(&format!("Environment=\"{name}=")));
+            ensure!(found.is_none(), "{unit} has {}:\n{text}", found.map_or("", String::as_str));
         }
         if let Some(expected) = &expected.agentd {
             let config: Value = serde_json::from_str(self.agentd.as_deref().unwrap_or("null"))?;

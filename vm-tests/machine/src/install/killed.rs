@@ -11,8 +11,8 @@ pub fn cases(thorough: bool) -> Vec<Case> {
     let pick = |all: fn(Host<'_>) -> Result<()>, some| if thorough { all } else { some };
     vec![
         case("killed: while it installs, at any step", pick(installing::<1>, installing::<FEW>)),
-        case("killed: while it installs over an older one, at any step", pick(upgrading::<1>, upgrading::<FEW>)),
-        case("killed: while it uninstalls, at any step", pick(uninstalling::<1>, uninstalling::<FEW>)),
+        case("killed: while it installs over an older one, at any step", pick(upgrading::<1>, upgrading::<FEW>)).long(),
+        case("killed: while it uninstalls, at any step", pick(uninstalling::<1>, uninstalling::<FEW>)).long(),
         case("killed: with apt-get, between unpacking Nix and setting it up", with_apt),
     ]
 }
@@ -79,10 +79,15 @@ fn at_steps<const EVERY: usize>(
     Ok(())
 }
 
+/// osModa is there, and something to run.
+fn running(host: Host<'_>) -> Result<()> {
+    ends(host, TARBALL, 0)?;
+    wish(host, 1)
+}
+
 fn installing<const EVERY: usize>(host: Host<'_>) -> Result<()> {
     let clean = || ends(host, "--uninstall", 0).map(drop);
-    ends(host, TARBALL, 0)?;
-    wish(host, 1)?;
+    running(host)?;
     at_steps::<EVERY>(host, TARBALL, clean, |step| {
         // One may also change one's mind.
         if step % 3 == 0 {
@@ -98,6 +103,7 @@ fn installing<const EVERY: usize>(host: Host<'_>) -> Result<()> {
 }
 
 fn upgrading<const EVERY: usize>(host: Host<'_>) -> Result<()> {
+    running(host)?;
     let older = || ends(host, &format!("{OLD_TARBALL} --allow-downgrade"), 0).map(drop);
     at_steps::<EVERY>(host, TARBALL, older, |_| {
         serves(host, 1)?;
@@ -107,6 +113,7 @@ fn upgrading<const EVERY: usize>(host: Host<'_>) -> Result<()> {
 }
 
 fn uninstalling<const EVERY: usize>(host: Host<'_>) -> Result<()> {
+    running(host)?;
     let there = || ends(host, TARBALL, 0).map(drop);
     at_steps::<EVERY>(host, "--uninstall", there, |step| {
         if step % 3 == 0 {

@@ -80,8 +80,8 @@ fn as_system(host: Host<'_>, release: &str, words: &str) -> Result<(i32, String)
 fn everything(host: Host<'_>) -> Result<BTreeSet<String>> {
     let text = host.sh(
         "for t in /etc /usr /var /opt /nix /root; do [ ! -e $t ] || find $t -xdev \\( -path /var/log -o -path \
-         /var/lib/osmoda -o -path '/var/tmp/systemd-private-*' \\) -prune -o \\( -type d -printf '%p %y %m %u\\n' -o \
-         -printf '%p %y %m %u %s %T@ %l\\n' \\); done",
+         /var/lib/osmoda -o -path /var/lib/private/osmoda-witness -o -path '/var/tmp/systemd-private-*' \\) -prune -o \
+         \\( -type d -printf '%p %y %m %u\\n' -o -printf '%p %y %m %u %s %T@ %l\\n' \\); done",
     )?;
     Ok(text.lines().map(str::to_owned).collect())
 }

@@ -11,9 +11,10 @@ pub fn cases() -> Vec<Case> {
 
 fn nixos(host: Host<'_>) -> Result<()> {
     const NIXOS: &str = "ID=nixos\nVERSION_ID=\"25.05\"\n";
-    // For Nix, which has to be able to read what is written.
+    // For Nix, which has to be able to read what is written, and makes its database when it is used first.
     ends(host, "--uninstall", 0)?;
     ends(host, TARBALL, 0)?;
+    host.sh("nix-instantiate --parse --expr '{ }'")?;
     let before = everything(host)?;
     let (status, text) = as_system(host, NIXOS, "")?;
     ensure!(status == 3 && text.contains("no /etc/nixos"), "{status}, {text}");

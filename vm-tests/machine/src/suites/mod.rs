@@ -13,6 +13,7 @@ mod inside;
 mod load;
 mod nixos;
 mod nixos_backend;
+mod nixos_sources;
 mod quick;
 mod races;
 pub mod routines;
@@ -33,6 +34,8 @@ pub struct Case {
     pub run: fn(Host<'_>) -> Result<()>,
     /// Where.
     pub on: Whole,
+    /// It takes minutes: `cargo xtask test` runs it only where it is asked for.
+    pub long: bool,
 }
 
 /// What a test has of a virtual machine, with the kernel's limits and a disk of its own.
@@ -48,15 +51,19 @@ pub enum Whole {
 
 impl Case {
     pub(crate) fn anywhere(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
-        Self { name, run, on: Whole::Equal }
+        Self { name, run, on: Whole::Equal, long: false }
+    }
+
+    pub(crate) fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 
     fn better_whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
-        Self { name, run, on: Whole::Better }
+        Self { name, run, on: Whole::Better, long: false }
     }
 
     fn whole(name: &'static str, run: fn(Host<'_>) -> Result<()>) -> Self {
-        Self { name, run, on: Whole::Needed }
+        Self { name, run, on: Whole::Needed, long: false }
     }
 }
 
@@ -87,6 +94,6 @@ pub fn nixos() -> Vec<Case> {
     // These give agentd another configuration; on NixOS that is a part of the system.
     let configured =
         ["switch: a unit that does not stop is killed in time", "switch: an apply of another plan is refused"];
-    let own = [nixos::cases(), nixos_backend::cases(), guides::nixos()].into_iter().flatten();
+    let own = [nixos::cases(), nixos_backend::cases(), nixos_sources::cases(), guides::nixos()].into_iter().flatten();
     own.chain(switch::cases().into_iter().filter(|case| !configured.contains(&case.name))).collect()
 }

@@ -26,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         case("nixos: back, held there, and forward again", rollback),
         case("nixos: a build that nobody wants any more", cancelled),
         case("nixos: a kill between profile and boot loader", killed_at_the_boot_loader),
+        case("nixos: without Nix's daemon nothing changes, and with it the change goes on", nix_daemon),
         case("nixos: texts of documents do not become code", not_code),
         case("nixos: diff --build tells what the system would do", preview),
         case("nixos: a configuration that changed is built anew, and its stubborn units are killed", rebuild),
@@ -35,12 +36,12 @@ pub fn cases() -> Vec<Case> {
 /// Time that a system may take to be built and switched to.
 const SWITCH: Duration = Duration::from_secs(90);
 
-fn link(host: Host<'_>, path: &str) -> Result<String> {
+pub(super) fn link(host: Host<'_>, path: &str) -> Result<String> {
     Ok(host.run(&["/usr/bin/readlink", "-f", path])?.trim().to_owned())
 }
 
 /// What runs, what boots, and what daemons read are the same.
-fn ensure_committed(host: Host<'_>) -> Result<()> {
+pub(super) fn ensure_committed(host: Host<'_>) -> Result<()> {
     let current = link(host, "/run/current-system")?;
     ensure!(link(host, "/nix/var/nix/profiles/system")? == current, "{current} is not what boots");
     let generation = link(host, "/run/osmoda/generation")?;
@@ -52,7 +53,7 @@ fn ensure_committed(host: Host<'_>) -> Result<()> {
 }
 
 /// Applies what is there, and expects it to be committed.
-fn commit(host: Host<'_>) -> Result<()> {
+pub(super) fn commit(host: Host<'_>) -> Result<()> {
     let state = host.apply(&["--clear-quarantine", "--accept-mass-delete"])?;
     host.settle()?;
     ensure!(state == "committed" || state == "nothing", "{:#}", host.last_switch()?);
@@ -269,6 +270,27 @@ fn cancelled(host: Host<'_>) -> Result<()> {
     let status = host.settle()?;
     ensure!(status["state"] == "quarantined" && !runs(host, 8091)?, "{status:#}");
     Ok(())
+}
+
+/// It is who adds and builds, although root could do without.
+fn nix_daemon(host: Host<'_>) -> Result<()> {
+    host.clear()?;
+    host.document("a.yaml", &sleeper("a", 8131, "  probation: {ttl: 500ms}\n"))?;
+    commit(host)?;
+    host.sh("systemctl stop nix-daemon.socket nix-daemon.service")?;
+    let outcome = (|| {
+        host.document("a.yaml", &sleeper("a", 8132, "  probation: {ttl: 500ms}\n"))?;
+        wait("the refusal", Duration::from_secs(30), || Ok(host.json(&["status"])?["state"] == "retrying"))?;
+        let (code, _, err) = host.osmoda(&["apply"])?;
+        ensure!(code == 2 && err.contains("nix-store-failed") && err.contains("daemon-socket"), "{code} {err}");
+        ensure!(runs(host, 8131)?, "what ran was touched");
+        Ok(())
+    })();
+    host.sh("systemctl start nix-daemon.socket")?;
+    outcome?;
+    wait("the edit once the daemon is back", SWITCH, || runs(host, 8132))?;
+    host.settle()?;
+    ensure_committed(host)
 }
 
 /// Each would run something, or read a file, as root.
