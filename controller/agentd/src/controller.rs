@@ -289,7 +289,15 @@ impl Controller {
             self.save().await?;
         }
         if let Some(id) = self.in_flight()? {
-            return Ok((self.turn()?.plan, Step::Switching(id)));
+            let plan = match apply {
+                None => self.plan()?,
+                Some(_) => {
+                    let turn = self.turn()?;
+                    self.left_out = turn.waits;
+                    turn.plan
+                }
+            };
+            return Ok((plan, Step::Switching(id)));
         }
         if self.machine.is_being_switched()? {
             return Err(StepError::SystemSwitching);
