@@ -76,11 +76,12 @@ fn as_system(host: Host<'_>, release: &str, words: &str) -> Result<(i32, String)
 }
 
 /// Every file of the machine, with what tells a change of it: kind, mode, owner, size, time, target. What osModa writes all
-/// the time, and systemd for its units, is left out.
+/// the time, systemd for its units, and SQLite when Nix's database is read, is left out.
 fn everything(host: Host<'_>) -> Result<BTreeSet<String>> {
     let text = host.sh(
         "for t in /etc /usr /var /opt /nix /root; do [ ! -e $t ] || find $t -xdev \\( -path /var/log -o -path \
-         /var/lib/osmoda -o -path /var/lib/private/osmoda-witness -o -path '/var/tmp/systemd-private-*' \\) -prune -o \
+         /var/lib/osmoda -o -path /var/lib/private/osmoda-witness -o -path '/var/tmp/systemd-private-*' \
+         -o -path '/nix/var/nix/db/db.sqlite-*' \\) -prune -o \
          \\( -type d -printf '%p %y %m %u\\n' -o -printf '%p %y %m %u %s %T@ %l\\n' \\); done",
     )?;
     Ok(text.lines().map(str::to_owned).collect())

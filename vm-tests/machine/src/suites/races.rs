@@ -249,6 +249,8 @@ fn brought_in(host: Host<'_>) -> Result<()> {
         host.sh(&format!(
             "install -d {mallory}/mount; mount -t tmpfs -o mode=755 tmpfs {mallory}/mount; cp -p {VICTIMS}/*.json {mallory}/mount/"
         ))?;
+        // A mount makes no event: it is seen when everything is looked at.
+        host.osmoda(&["diff"])?;
         refused(host, &format!("{mallory}/mount"), "a mount of its own")?;
         for name in ["root.json", "alice.json", "words.json"] {
             refused(host, &format!("{mallory}/brought-{name}"), "need not be who put it here")?;
