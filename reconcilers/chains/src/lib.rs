@@ -7,5 +7,6 @@ pub mod hex;
 pub mod keys;
 pub mod mnemonic;
 pub mod number;
+pub mod solana;
 
 pub use number::U256;

@@ -292,7 +292,10 @@ mod tests {
         assert_eq!("007".parse::<U256>(), Err(NumberError::LeadingZero));
         assert_eq!("-1".parse::<U256>(), Err(NumberError::Digit));
         assert_eq!(U256::from_hexadecimal("fF"), Ok(U256::from(255_u64)));
-        assert_eq!("10000000000000000000".parse::<U256>().map(|n| n.to_string()), Ok("10000000000000000000".to_owned()));
+        assert_eq!(
+            "10000000000000000000".parse::<U256>().map(|n| n.to_string()),
+            Ok("10000000000000000000".to_owned())
+        );
         assert_eq!(U256::ZERO.to_string(), "0");
         assert_eq!(U256::from_be_slice(&[0; 33]), None);
     }

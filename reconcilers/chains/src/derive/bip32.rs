@@ -34,7 +34,8 @@ impl ExtendedKey {
     /// # Errors
     /// [`DeriveError::Text`].
     pub fn from_text(text: &str) -> Result<Self, DeriveError> {
-        let bytes = base58::decode_check(text, 78).map_err(|_| DeriveError::Text("its digits or checksum are wrong"))?;
+        let bytes =
+            base58::decode_check(text, 78).map_err(|_| DeriveError::Text("its digits or checksum are wrong"))?;
         let bytes: &[u8; 78] = bytes.as_slice().try_into().map_err(|_| DeriveError::Text("it has not 78 bytes"))?;
         if bytes[..4] != VERSION {
             return Err(DeriveError::Text("its version is not that of xprv"));
@@ -100,6 +101,8 @@ impl ExtendedKey {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let place = |key: &Self| (key.depth, key.index);
-        *self.key.expose() == *other.key.expose() && *self.chain_code == *other.chain_code && place(self) == place(other)
+        *self.key.expose() == *other.key.expose()
+            && *self.chain_code == *other.chain_code
+            && place(self) == place(other)
     }
 }

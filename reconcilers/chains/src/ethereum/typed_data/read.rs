@@ -11,9 +11,8 @@ pub(super) fn structure(
     at: &str,
     depth: usize,
 ) -> Result<Struct, TypedDataError> {
-    let known = types
-        .get(name)
-        .ok_or_else(|| TypedDataError::new(at, format!("types has to say what `{name}` is made of")))?;
+    let known =
+        types.get(name).ok_or_else(|| TypedDataError::new(at, format!("types has to say what `{name}` is made of")))?;
     let mut members = json.object(at)?;
     let mut fields = Vec::new();
     for field in known {

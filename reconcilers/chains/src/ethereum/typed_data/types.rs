@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{MOST_DIMENSIONS, MOST_FIELDS, MOST_TYPES, TypedDataError, json::Json};
+use crate::ethereum::keccak256;
 
 /// The type of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +125,17 @@ pub struct Field {
 
 /// The struct types, by name. Every one that is named by a field is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Types(BTreeMap<String, Vec<Field>>);
+pub struct Types {
+    fields: BTreeMap<String, Vec<Field>>,
+    /// Of each type's text: it is reckoned once, however many values are of the type.
+    hashes: BTreeMap<String, [u8; 32]>,
+}
 
 impl Types {
     /// The fields of a struct type.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[Field]> {
-        self.0.get(name).map(Vec::as_slice)
+        self.fields.get(name).map(Vec::as_slice)
     }
 
     pub(super) fn read(json: Json) -> Result<Self, TypedDataError> {
@@ -154,7 +159,16 @@ impl Types {
                 }
             }
         }
-        Ok(Self(types))
+        let mut types = Self { fields: types, hashes: BTreeMap::new() };
+        for name in types.fields.keys() {
+            types.hashes.insert(name.clone(), keccak256(types.encode(name).as_bytes()));
+        }
+        Ok(types)
+    }
+
+    /// typeHash: the hash of the type's text.
+    pub(super) fn hash(&self, name: &str) -> [u8; 32] {
+        self.hashes.get(name).copied().unwrap_or_default()
     }
 
     /// encodeType: the type, and after it those that it is made of, by name.
@@ -204,7 +218,10 @@ fn read_fields(json: Json, at: &str) -> Result<Vec<Field>, TypedDataError> {
         }
         let parsed = Type::parse(&kind).ok_or_else(|| {
             let known = "uint8..256, int8..256, bool, address, bytes1..32, bytes, string, structs and arrays of them";
-            TypedDataError::new(&at, format!("there is no type `{}` ({known})", kind.chars().take(80).collect::<String>()))
+            TypedDataError::new(
+                &at,
+                format!("there is no type `{}` ({known})", kind.chars().take(80).collect::<String>()),
+            )
         })?;
         if !names.insert(name.clone()) {
             return Err(TypedDataError::new(&at, format!("there are two fields `{name}`")));

@@ -47,7 +47,7 @@ impl Struct {
 
     /// hashStruct: the hash of the type's hash and the fields' words.
     pub(super) fn hash(&self, types: &Types) -> [u8; 32] {
-        let mut bytes = keccak256(types.encode(&self.name).as_bytes()).to_vec();
+        let mut bytes = types.hash(&self.name).to_vec();
         for (_, value) in &self.fields {
             bytes.extend(value.word(types));
         }
