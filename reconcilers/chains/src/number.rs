@@ -245,7 +245,7 @@ impl std::str::FromStr for U256 {
 
 #[cfg(test)]
 mod tests {
-    use k256::elliptic_curve::bigint::{CheckedAdd, CheckedMul, CheckedSub, U256 as Other};
+    use k256::elliptic_curve::bigint::{CheckedAdd, CheckedSub, U256 as Other};
     use proptest::prelude::*;
 
     use super::*;
