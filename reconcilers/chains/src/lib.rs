@@ -35,6 +35,7 @@ pub mod hex;
 pub mod keys;
 pub mod mnemonic;
 pub mod number;
+pub mod promise;
 pub mod solana;
 
 pub use effects::Effects;

@@ -136,3 +136,15 @@ fn entropy_of(text: &str) -> Result<Zeroizing<Vec<u8>>, MnemonicError> {
     }
     Ok(Zeroizing::new(bits.get(..count * 4 / 3).unwrap_or_default().to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_that_of_the_standard() {
+        let hash = "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda";
+        assert_eq!(data_encoding::HEXLOWER.encode(&Sha256::digest(WORDS)), hash);
+        assert!(WORDS.lines().is_sorted() && WORDS.lines().count() == 2048, "words are looked up by halving");
+    }
+}

@@ -88,10 +88,8 @@ fn sign_again(raw: &str, keys: &[SecretKey]) {
 
 pub fn legacy(peer: &mut Peer, chance: &mut fastrand::Rng) {
     let mut case = case(chance);
-    let Ok(message) = compile(Version::Legacy, Address::of(&case.keys[0].public()), &case.instructions, case.blockhash)
-    else {
-        return;
-    };
+    let message =
+        compile(Version::Legacy, Address::of(&case.keys[0].public()), &case.instructions, case.blockhash).unwrap();
     // The peer wants no key that does not sign.
     case.keys.retain(|key| message.signers().contains(&Address::of(&key.public())));
     case.request["seeds"] = case.keys.iter().map(|key| hex(&*key.expose())).collect();
@@ -106,7 +104,7 @@ pub fn legacy(peer: &mut Peer, chance: &mut fastrand::Rng) {
 pub fn versioned(peer: &mut Peer, chance: &mut fastrand::Rng) {
     let mut case = case(chance);
     let payer = Address::of(&case.keys[0].public());
-    let Ok(message) = compile(Version::V0, payer, &case.instructions, case.blockhash) else { return };
+    let message = compile(Version::V0, payer, &case.instructions, case.blockhash).unwrap();
     let mut tables = Vec::new();
     if chance.bool() {
         for _ in 0..chance.usize(1..3) {
