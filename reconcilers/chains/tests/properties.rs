@@ -62,6 +62,14 @@ const SEEDS: [&str; 4] = [
     "0x04f8d10109843b9aca008504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080c0f85cf85a0194aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0501a0829c61d04ebfffa90bb4ef72cfd1a50ff6a309dfe35ed2093c867405778dd169a026b81e55dabcce875b8b143d82debad635810c76f58912e01b9fb448fbc6e37a80a08288df3fd9743608a5bc56c467586206c2f372e47bd59e4b3fa916fec1e8fcd7a0334498effb9fb445bbe05e541ffa53da8471a87348f08da0f465b7338adc7af6",
 ];
 
+/// A permit of EIP-2612: a spend that is known.
+const PERMIT: &str = r#"{"types": {"EIP712Domain": [{"name": "chainId", "type": "uint256"}, {"name": "verifyingContract",
+"type": "address"}], "Permit": [{"name": "owner", "type": "address"}, {"name": "spender", "type": "address"}, {"name":
+"value", "type": "uint256"}, {"name": "nonce", "type": "uint256"}, {"name": "deadline", "type": "uint256"}]}, "primaryType":
+"Permit", "domain": {"chainId": 1, "verifyingContract": "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"}, "message": {"owner":
+"0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359", "spender": "0xdbf03b407c01e7cd3cbea99509d93f8dddc8c6fb", "value": "5",
+"nonce": 0, "deadline": 1}}"#;
+
 fn token_transfer(owner: [u8; 32], mint: [u8; 32], amount: u64) -> solana::Message {
     let order = TokenTransfer {
         from: solana::Address(owner),
@@ -76,7 +84,7 @@ fn token_transfer(owner: [u8; 32], mint: [u8; 32], amount: u64) -> solana::Messa
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
@@ -94,6 +102,15 @@ proptest! {
         let at = at.index(bytes.len());
         if cut { bytes.remove(at); } else { bytes[at] = byte; }
         prop_assert!(promise::bytes(&bytes));
+    }
+
+    #[test]
+    fn spoilt_typed_data(at in any::<prop::sample::Index>(), with in "[\\[\\]{}\",:0-9a-z]{0,3}", length in 0_usize..40) {
+        let start = at.index(PERMIT.len());
+        let end = (start + length).min(PERMIT.len());
+        prop_assert!(promise::text(PERMIT));
+        let spoilt = format!("{}{with}{}", &PERMIT[..start], &PERMIT[end..]);
+        prop_assert!(promise::text(&spoilt), "{}", spoilt);
     }
 
     #[test]

@@ -22,10 +22,10 @@ impl Effects {
         let fee = transaction.max_gas_price().checked_mul(U256::from(common.gas_limit));
         effects.max_fee = fee.unwrap_or(U256::MAX);
         if fee.is_none() {
-            effects.undecoded("fee", Why::Overflow);
+            effects.not_read("fee", Why::Overflow);
         }
         if effects.chain_id.is_none() {
-            effects.undecoded("chain id", Why::AnyChain);
+            effects.not_read("chain id", Why::AnyChain);
         }
         let mut runs_code = vec![signer];
         for (at, signed) in transaction.authorizations().iter().enumerate() {
@@ -34,7 +34,7 @@ impl Effects {
                     runs_code.push(authority);
                     effects.code(authority, &signed.authorization, &format!("authorization {at}"));
                 }
-                Err(_) => effects.undecoded(format!("authorization {at}"), Why::Authorization),
+                Err(_) => effects.not_read(format!("authorization {at}"), Why::Authorization),
             }
         }
         let to = transaction.to().copied();
@@ -44,12 +44,12 @@ impl Effects {
             effects.moved(Asset::Native, signer, to, common.value);
         }
         let Some(to) = to else {
-            effects.undecoded("data", Why::Creation);
+            effects.not_read("data", Why::Creation);
             return effects;
         };
         let directs = !common.data.is_empty() || !transaction.authorizations().is_empty();
         if directs && runs_code.contains(&to) {
-            effects.undecoded("data", Why::OwnCode);
+            effects.not_read("data", Why::OwnCode);
         }
         if !common.data.is_empty() {
             effects.program(Account::Ethereum(to));
@@ -61,7 +61,7 @@ impl Effects {
                     } else if let CallError::Arguments(name) = error {
                         effects.functions.push(name.to_owned());
                     }
-                    effects.undecoded("data", Why::Call(error));
+                    effects.not_read("data", Why::Call(error));
                 }
             }
         }
@@ -80,7 +80,7 @@ impl Effects {
     fn code(&mut self, authority: Address, authorization: &Authorization, part: &str) {
         let chain_id = authorization.chain_id.map(ChainId::get);
         if chain_id.is_none() {
-            self.undecoded(part, Why::AnyChain);
+            self.not_read(part, Why::AnyChain);
         }
         let (authority, delegate) = (Account::Ethereum(authority), Account::Ethereum(authorization.delegate));
         self.grants.push(Grant::Code { authority, delegate, chain_id });

@@ -268,7 +268,7 @@ impl Effects {
     #[must_use]
     pub fn of_hash(chain: Chain, signer: Account) -> Self {
         let mut effects = Self::new(chain, signer);
-        effects.undecoded("hash", Why::Hash);
+        effects.not_read("hash", Why::Hash);
         effects
     }
 
@@ -276,7 +276,7 @@ impl Effects {
     #[must_use]
     pub fn of_message(chain: Chain, signer: Account) -> Self {
         let mut effects = Self::new(chain, signer);
-        effects.undecoded("message", Why::Message);
+        effects.not_read("message", Why::Message);
         effects
     }
 
@@ -296,7 +296,7 @@ impl Effects {
         of.map(|step| step.amount).try_fold(fee, U256::checked_add)
     }
 
-    fn undecoded(&mut self, part: impl Into<String>, why: Why) {
+    fn not_read(&mut self, part: impl Into<String>, why: Why) {
         self.undecoded.push(Undecoded { part: part.into(), why });
     }
 

@@ -26,7 +26,7 @@ impl Effects {
         let mut effects = Self::new(Chain::Solana, Account::Solana(signer));
         effects.fee_payer = message.signers().first().copied().map(Account::Solana);
         if !message.signers().contains(&signer) {
-            effects.undecoded("signers", Why::NotASigner);
+            effects.not_read("signers", Why::NotASigner);
         }
         let (mut limit, mut price) = (None, 0);
         // Token accounts and their owners, as far as this transaction has made sure of them.
@@ -63,15 +63,15 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn undecoded(&mut self, why: Why) {
-        self.effects.undecoded(self.part.clone(), why);
+    fn not_read(&mut self, why: Why) {
+        self.effects.not_read(self.part.clone(), why);
     }
 
     /// The address, or a word that it cannot be told.
     fn told(&mut self, place: Place) -> Option<Account> {
         let address = place.listed();
         if address.is_none() {
-            self.undecoded(Why::Lookup);
+            self.not_read(Why::Lookup);
         }
         address.map(Account::Solana)
     }
@@ -95,7 +95,7 @@ impl Reading<'_> {
             Known::System(what) => self.system(what),
             Known::Token { program, what } => {
                 if *program == programs::TOKEN_2022 {
-                    self.undecoded(Why::Extensions);
+                    self.not_read(Why::Extensions);
                 }
                 self.token(what);
             }
@@ -105,9 +105,9 @@ impl Reading<'_> {
             }
             Known::Unread { program, name } => {
                 let program = programs::name(program).unwrap_or_default();
-                self.undecoded(Why::Instruction(format!("{program}.{}", name.unwrap_or("?"))));
+                self.not_read(Why::Instruction(format!("{program}.{}", name.unwrap_or("?"))));
             }
-            Known::Unknown { program } => self.undecoded(Why::Program(*program)),
+            Known::Unknown { program } => self.not_read(Why::Program(*program)),
             Known::Memo(_)
             | Known::UnitLimit(_)
             | Known::UnitPrice(_)
@@ -131,16 +131,16 @@ impl Reading<'_> {
             }
             System::Assign { account, owner } => self.authority(*account, what.name(), Some(*owner)),
             System::AuthorizeNonce { nonce, authority } => self.authority(*nonce, what.name(), Some(*authority)),
-            System::AdvanceNonce { .. } => self.undecoded(Why::DurableNonce),
+            System::AdvanceNonce { .. } => self.not_read(Why::DurableNonce),
             // An account with data cannot send lamports any more.
-            System::Allocate { .. } => self.undecoded(Why::Instruction(format!("system.{}", what.name()))),
+            System::Allocate { .. } => self.not_read(Why::Instruction(format!("system.{}", what.name()))),
         }
     }
 
     fn token(&mut self, what: &Token) {
         match what {
             Token::Transfer { source, destination, amount, .. } => {
-                self.undecoded(Why::Mint);
+                self.not_read(Why::Mint);
                 if let Some(account) = source.listed() {
                     self.moved(Asset::TokenOf(Account::Solana(account)), *source, *destination, *amount);
                 }
@@ -151,7 +151,7 @@ impl Reading<'_> {
                 }
             }
             Token::Approve { source, delegate, owner, amount } => {
-                self.undecoded(Why::Mint);
+                self.not_read(Why::Mint);
                 if let Some(account) = self.told(*source) {
                     self.allowed(Asset::TokenOf(account), *owner, *delegate, *amount);
                 }
@@ -176,7 +176,7 @@ impl Reading<'_> {
             }
             Token::CloseAccount { destination, .. } => {
                 if destination.listed() != Some(self.signer) {
-                    self.undecoded(Why::Close);
+                    self.not_read(Why::Close);
                 }
             }
             Token::Revoke { .. } | Token::SyncNative { .. } => {}
@@ -192,18 +192,18 @@ impl Reading<'_> {
     fn associated(&mut self, account: Place, owner: Place, mint: Place, program: Place) {
         let parts = (account.listed(), owner.listed(), mint.listed(), program.listed());
         let (Some(account), Some(owner), Some(mint), Some(program)) = parts else {
-            return self.undecoded(Why::Lookup);
+            return self.not_read(Why::Lookup);
         };
         match program {
             programs::TOKEN => {}
             // Extensions make the account larger, and its rent higher.
-            programs::TOKEN_2022 => self.undecoded(Why::Extensions),
-            other => return self.undecoded(Why::Program(other)),
+            programs::TOKEN_2022 => self.not_read(Why::Extensions),
+            other => return self.not_read(Why::Program(other)),
         }
         if associated_token_address(&owner, &mint, &program) == Some(account) {
             self.owners.push((Account::Solana(account), Account::Solana(owner)));
         } else {
-            self.undecoded(Why::NotAssociated);
+            self.not_read(Why::NotAssociated);
         }
     }
 }

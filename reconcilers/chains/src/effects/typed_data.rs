@@ -61,27 +61,27 @@ impl Effects {
         let chain_id = domain.chain_id.and_then(|id| u64::try_from(id).ok()).and_then(ChainId::new);
         effects.chain_id = chain_id.map(ChainId::get);
         if effects.chain_id.is_none() {
-            effects.undecoded("domain", Why::AnyChain);
+            effects.not_read("domain", Why::AnyChain);
         }
         if let Some(contract) = domain.verifying_contract {
             effects.program(Account::Ethereum(contract));
         }
         let text = data.type_text();
         let Some((_, name)) = KNOWN.iter().find(|(known, _)| *known == text) else {
-            effects.undecoded("message", Why::TypedData(data.primary_type().to_owned()));
+            effects.not_read("message", Why::TypedData(data.primary_type().to_owned()));
             return effects;
         };
         effects.functions.push((*name).to_owned());
         let Some(contract) = domain.verifying_contract else {
-            effects.undecoded("domain", Why::Domain);
+            effects.not_read("domain", Why::Domain);
             return effects;
         };
         // Another contract may read the same type as something else.
         if name.starts_with("permit2.") && contract != PERMIT2 {
-            effects.undecoded("domain", Why::Domain);
+            effects.not_read("domain", Why::Domain);
         }
         if effects.spend(name, data.message(), contract, signer).is_none() {
-            effects.undecoded("message", Why::TypedData(data.primary_type().to_owned()));
+            effects.not_read("message", Why::TypedData(data.primary_type().to_owned()));
         }
         effects
     }
