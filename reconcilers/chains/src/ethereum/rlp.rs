@@ -282,6 +282,8 @@ mod tests {
         assert_eq!(bytes(&[0xb8, 0x01, 0x80]), Err(RlpError::NotCanonical));
         assert_eq!(bytes(&[0xb9, 0x00, 0x38]), Err(RlpError::NotCanonical));
         assert_eq!(bytes(&[0xbf; 20]), Err(RlpError::Short));
+        let long = |length: u8| bytes(&[&[0xb8, length][..], &vec![1; usize::from(length)]].concat());
+        assert_eq!((long(55), long(56)), (Err(RlpError::NotCanonical), Ok(vec![1; 56])), "the border of both forms");
         assert_eq!(bytes(&[0x82, 1]), Err(RlpError::Short));
         assert_eq!(bytes(&[]), Err(RlpError::Short));
         assert_eq!(bytes(&[0xc0]), Err(RlpError::UnexpectedList));
