@@ -1,0 +1,4 @@
+//! Secret and public keys, and signatures that are verified before they are given out.
+
+pub mod ed25519;
+pub mod secp256k1;
