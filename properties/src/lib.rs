@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a property stops at the first surprise")]
 
 pub mod bodies;
+pub mod chains;
 pub mod cron;
 pub mod documents;
 mod hostile;

@@ -5,7 +5,7 @@ mod shared;
 
 use std::{fs, path::Path};
 
-use osmoda_properties::{bodies, cron, documents, ledger, plans};
+use osmoda_properties::{bodies, chains, cron, documents, ledger, plans};
 use proptest::prelude::*;
 use shared::{cases, question};
 
@@ -27,8 +27,10 @@ type Property = fn(&[u8]);
 
 #[test]
 fn what_fuzzing_starts_from_passes() {
-    let targets: [(&str, Property); 5] = [
+    let targets: [(&str, Property); 7] = [
         ("bodies", bodies::check),
+        ("chain-bytes", chains::bytes),
+        ("chain-texts", chains::text),
         ("cron", cron::check),
         ("documents", documents::check),
         ("ledger", ledger::check),
@@ -138,6 +140,16 @@ proptest! {
     #[test]
     fn cron_expressions_that_were_right(bytes in mutated("cron")) {
         cron::check(&bytes.0);
+    }
+
+    #[test]
+    fn bytes_of_chains_that_were_right(bytes in mutated("chain-bytes")) {
+        chains::bytes(&bytes.0);
+    }
+
+    #[test]
+    fn texts_of_chains_that_were_right(bytes in mutated("chain-texts")) {
+        chains::text(&bytes.0);
     }
 
     #[test]

@@ -32,7 +32,9 @@ fn document(u: &mut Unstructured<'_>) -> Result<Value> {
         "McpServer" => json!({ "command": command(u)?, "transport": transport(u)? }),
         "Routine" => json!({ "trigger": trigger(u)?, "action": action(u)?, "after": references(u)? }),
         "WalletPolicy" => {
-            let rule = json!({ "name": "a", "effect": u.choose(&["allow", "deny", "requireApproval"])?, "match": {} });
+            let effect = u.choose(&["allow", "deny", "requireApproval"])?;
+            let conditions = if *effect == "allow" { json!({ "maxFee": "0.1" }) } else { json!({}) };
+            let rule = json!({ "name": "a", "effect": effect, "match": conditions });
             json!({ "wallets": [u.choose(NAMES)?], "rules": [rule] })
         }
         _ => watcher(u)?,

@@ -1,5 +1,7 @@
 //! What a wallet daemon has to know of Ethereum and Solana, and nothing that it could do harm with: no I/O, no clock, no
 //! chance of its own (callers pass entropy), no panic on any input. Secrets are wiped when dropped and cannot be printed.
+//! What the libraries of curves and hashes leave of them on the stack while they reckon, and what a move of a value leaves
+//! behind, is not wiped. Who holds keys keeps the memory of its process out of swap, core dumps and debuggers.
 //!
 //! Whatever comes from outside is read exactly: it has limits, and what is read encodes to the same bytes, or it is
 //! refused. [`Effects`] then tells, the same way for both chains, what a signature would do, so that a policy need not
@@ -36,6 +38,7 @@ pub mod keys;
 pub mod mnemonic;
 pub mod number;
 pub mod promise;
+mod shown;
 pub mod solana;
 
 pub use effects::Effects;

@@ -23,6 +23,7 @@ pub fn bytes(bytes: &[u8]) -> bool {
         && call(bytes)
         && solana_message(bytes)
         && solana_transaction(bytes)
+        && solana_offchain(bytes)
 }
 
 /// Every decoder of text.
@@ -44,8 +45,8 @@ pub fn text(text: &str) -> bool {
 pub fn unsigned(bytes: &[u8]) -> bool {
     Transaction::decode(bytes).map_or(true, |transaction| {
         let effects = Effects::of_ethereum(&transaction, Address([7; 20]));
-        let spends = !transaction.common().value.is_zero();
-        transaction.encode() == bytes && (!spends || !effects.moves.is_empty())
+        // Whoever is called is told, whatever else is not.
+        transaction.encode() == bytes && !effects.moves.is_empty()
     })
 }
 
@@ -96,5 +97,15 @@ pub fn solana_transaction(bytes: &[u8]) -> bool {
     solana::Transaction::decode(bytes).map_or(true, |transaction| {
         let _ = transaction.verify();
         transaction.encode() == bytes
+    })
+}
+
+/// See [`solana::offchain::OffchainMessage::decode`].
+#[must_use]
+pub fn solana_offchain(bytes: &[u8]) -> bool {
+    solana::offchain::OffchainMessage::decode(bytes).map_or(true, |message| {
+        // Nobody can take it for a transaction.
+        let other = solana::Message::decode(bytes).is_err() && solana::Transaction::decode(bytes).is_err();
+        other && message.encode() == bytes
     })
 }

@@ -85,6 +85,8 @@ fn a_transfer_of_tokens_tells_the_owner_and_the_rent() {
     assert!(effects.is_decoded(), "{:?}", effects.undecoded);
     assert_eq!(effects.functions, ["associatedToken.createIdempotent", "token.transferChecked"]);
     let kept = associated_token_address(&recipient(), &MINT, &programs::TOKEN).unwrap();
+    assert_eq!(effects.moves[0].to_owner, Some(account(recipient())));
+    assert!(effects.moves[0].reaches(&account(recipient())), "the rent is the recipient's");
     let tokens = &effects.moves[1];
     assert_eq!((tokens.to, tokens.to_owner), (Some(account(kept)), Some(account(recipient()))));
     assert!(tokens.reaches(&account(recipient())) && !tokens.reaches(&account(THIEF)));
@@ -151,6 +153,7 @@ fn rights_that_are_given_are_grants() {
         owner: account(owner()),
         spender: account(THIEF),
         amount: U256::from(5_u64),
+        adds: false,
     };
     assert_eq!((approve.grants.as_slice(), approve.is_decoded()), (&[allowance][..], true));
     let unchecked = of(&[instruction(programs::TOKEN, &[kept, THIEF, owner()], &[&[4], &five])]);
@@ -173,8 +176,12 @@ fn rights_that_are_given_are_grants() {
         kept,
         "authorizeNonceAccount",
     );
-    let create = instruction(programs::SYSTEM, &[recipient(), owner()], &[&[0; 4], &five, &five, &THIEF.0]);
-    right(&of(&[create]), owner(), "createAccount");
+    let create = |to| instruction(programs::SYSTEM, &[owner(), to], &[&[0; 4], &five, &five, &THIEF.0]);
+    right(&of(&[create(recipient())]), recipient(), "createAccount");
+    let own = instruction(programs::SYSTEM, &[recipient(), owner()], &[&[0; 4], &five, &five, &THIEF.0]);
+    right(&of(&[own]), owner(), "createAccount");
+    let base = [&[3, 0, 0, 0][..], &owner().0, &[1, 0, 0, 0, 0, 0, 0, 0], b"s", &five, &five, &THIEF.0];
+    right(&of(&[instruction(programs::SYSTEM, &[owner(), kept], &base)]), kept, "createAccountWithSeed");
 }
 
 #[test]

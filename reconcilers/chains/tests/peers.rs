@@ -124,6 +124,11 @@ fn solana_transactions_with_lookup_tables_are_the_same() {
 }
 
 #[test]
+fn solana_messages_off_the_chain_are_the_same() {
+    each("messages off the chain of Solana", solana::offchain);
+}
+
+#[test]
 fn derived_addresses_are_the_same() {
     each("derived addresses of Solana", solana::derived);
 }

@@ -1,6 +1,6 @@
 //! BIP-32: extended secret keys of secp256k1.
 
-use k256::elliptic_curve::{ff::PrimeField, zeroize::Zeroize};
+use k256::elliptic_curve::{ff::PrimeField, subtle::ConstantTimeEq, zeroize::Zeroize};
 use zeroize::Zeroizing;
 
 use super::{DeriveError, Path, Step, check_seed, halves};
@@ -97,12 +97,11 @@ impl ExtendedKey {
         self.key
     }
 
-    /// Has another the same key and chain code, at the same depth and index?
+    /// Has another the same key and chain code, at the same depth and index? The time does not tell where secrets differ.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let place = |key: &Self| (key.depth, key.index);
-        *self.key.expose() == *other.key.expose()
-            && *self.chain_code == *other.chain_code
-            && place(self) == place(other)
+        let keys = self.key.expose().as_slice().ct_eq(other.key.expose().as_slice());
+        let secrets = keys & self.chain_code.as_slice().ct_eq(other.chain_code.as_slice());
+        bool::from(secrets) && (self.depth, self.index) == (other.depth, other.index)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::shown::shown;
+
 /// The most steps that a path may have here. BIP-44 has 5.
 const MOST_STEPS: usize = 16;
 
@@ -16,7 +18,7 @@ pub enum PathError {
     Step {
         /// Counted from 1.
         at: usize,
-        /// What stands there, at most 20 characters of it.
+        /// What stands there: its first 80 characters.
         text: String,
     },
     /// Too many steps.
@@ -105,7 +107,7 @@ impl FromStr for Path {
             if steps.len() == MOST_STEPS {
                 return Err(PathError::TooLong);
             }
-            let wrong = || PathError::Step { at: at + 1, text: part.chars().take(20).collect() };
+            let wrong = || PathError::Step { at: at + 1, text: shown(part) };
             let (digits, hardened) = part.strip_suffix('\'').map_or((part, false), |digits| (digits, true));
             let canonical = digits == "0" || !digits.starts_with('0');
             if !canonical || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -38,11 +38,8 @@ impl Effects {
             }
         }
         let to = transaction.to().copied();
-        if !common.value.is_zero() {
-            // What is created has an address before it is there.
-            let to = to.unwrap_or_else(|| signer.created(common.nonce));
-            effects.moved(Asset::Native, signer, to, common.value);
-        }
+        // Of 0 too: whoever is called is told. What is created has an address before it is there.
+        effects.moved(Asset::Native, signer, to.unwrap_or_else(|| signer.created(common.nonce)), common.value);
         let Some(to) = to else {
             effects.not_read("data", Why::Creation);
             return effects;
@@ -58,7 +55,7 @@ impl Effects {
                 Err(error) => {
                     if let CallError::Unknown(selector) = error {
                         effects.functions.push(hex::encode(&selector));
-                    } else if let CallError::Arguments(name) = error {
+                    } else if let CallError::Arguments(name) | CallError::Empty(name) = error {
                         effects.functions.push(name.to_owned());
                     }
                     effects.not_read("data", Why::Call(error));
@@ -91,32 +88,37 @@ impl Effects {
         self.moves.push(Move { asset, from, to, to_owner: None, amount });
     }
 
-    pub(super) fn allowed(&mut self, asset: Asset, owner: Address, spender: Address, amount: U256) {
+    pub(super) fn allowed(&mut self, asset: Asset, owner: Address, spender: Address, amount: U256, adds: bool) {
         let (owner, spender) = (Account::Ethereum(owner), Account::Ethereum(spender));
-        self.grants.push(Grant::Allowance { asset, owner, spender, amount });
+        self.grants.push(Grant::Allowance { asset, owner, spender, amount, adds });
     }
 
     fn call(&mut self, call: &Call, signer: Address, to: Address) {
         self.functions.push(call.name().to_owned());
         let contract = Account::Ethereum(to);
         let token = Asset::Token(contract);
+        let either = Asset::TokenOrItem(contract);
         let item = |id: &U256| Asset::Item(contract, *id);
         match call {
-            Call::Erc20Transfer { to, amount } => self.moved(token, signer, *to, *amount),
-            Call::Erc20TransferFrom { from, to, amount } => self.moved(token, *from, *to, *amount),
+            Call::Erc20Transfer { to, amount } => self.moved(either, signer, *to, *amount),
+            Call::Erc20TransferFrom { from, to, amount } => self.moved(either, *from, *to, *amount),
+            Call::Erc20Approve { spender, amount } => self.allowed(either, signer, *spender, *amount, false),
             // What it adds to is not told: at least so much may be taken, and it was granted before.
-            Call::Erc20Approve { spender, amount } | Call::Erc20IncreaseAllowance { spender, added: amount } => {
-                self.allowed(token, signer, *spender, *amount);
+            Call::Erc20IncreaseAllowance { spender, added } => self.allowed(token, signer, *spender, *added, true),
+            Call::Erc721SafeTransferFrom { from, to, id } => self.moved(item(id), *from, *to, U256::ONE),
+            Call::Erc721SafeTransferFromData { from, to, id, data } => {
+                self.moved(item(id), *from, *to, U256::ONE);
+                self.hook(data);
             }
-            Call::Erc721SafeTransferFrom { from, to, id }
-            | Call::Erc721SafeTransferFromData { from, to, id, data: _ } => self.moved(item(id), *from, *to, U256::ONE),
-            Call::Erc1155SafeTransferFrom { from, to, id, amount, data: _ } => {
+            Call::Erc1155SafeTransferFrom { from, to, id, amount, data } => {
                 self.moved(item(id), *from, *to, *amount);
+                self.hook(data);
             }
-            Call::Erc1155SafeBatchTransferFrom { from, to, ids, amounts, data: _ } => {
+            Call::Erc1155SafeBatchTransferFrom { from, to, ids, amounts, data } => {
                 for (id, amount) in ids.iter().zip(amounts) {
                     self.moved(item(id), *from, *to, *amount);
                 }
+                self.hook(data);
             }
             Call::SetApprovalForAll { operator, approved } => {
                 if *approved {
@@ -124,14 +126,23 @@ impl Effects {
                     self.grants.push(Grant::AllItems { contract, owner, operator });
                 }
             }
-            Call::Erc2612Permit { owner, spender, value, .. } => self.allowed(token, *owner, *spender, *value),
+            Call::Erc2612Permit { owner, spender, value, .. } => {
+                self.allowed(token, *owner, *spender, *value, false);
+            }
             Call::DaiPermit { holder, spender, allowed, .. } => {
-                self.allowed(token, *holder, *spender, if *allowed { U256::MAX } else { U256::ZERO });
+                self.allowed(token, *holder, *spender, if *allowed { U256::MAX } else { U256::ZERO }, false);
             }
             Call::Erc3009TransferWithAuthorization(authorized) | Call::Erc3009ReceiveWithAuthorization(authorized) => {
                 let Authorized { from, to, value, .. } = authorized;
                 self.moved(token, *from, *to, *value);
             }
+        }
+    }
+
+    /// The recipient of a safe transfer is called with this.
+    fn hook(&mut self, data: &[u8]) {
+        if !data.is_empty() {
+            self.not_read("data", Why::HookData);
         }
     }
 }

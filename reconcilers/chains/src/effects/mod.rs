@@ -7,11 +7,15 @@
 //! What no transaction tells, and what is therefore not here:
 //! - what a contract does that is called by a known name: only a policy that names the contract knows it;
 //! - the charge for data of some rollups, which comes on top of the fee for gas;
+//! - what Solana charges for signatures that its own programs verify (5,000 lamports each): those are not known here;
 //! - whether a token account on Solana that is derived from an owner still belongs to it.
 
 mod ethereum;
+mod names;
 mod solana;
 mod typed_data;
+
+pub use names::{function_names, function_of};
 
 use std::{fmt, str::FromStr};
 
@@ -72,9 +76,11 @@ impl FromStr for Account {
 pub enum Asset {
     /// The chain's own coin, in wei or lamports.
     Native,
-    /// A token by its contract or mint, in its smallest unit. Of a contract that keeps items (ERC-721) the amount of
-    /// [`Move`] and [`Grant::Allowance`] is the number of the item: both are called the same way.
+    /// A token by its contract or mint, in its smallest unit.
     Token(Account),
+    /// Of a contract that keeps a token (ERC-20), so much of it; of one that keeps items (ERC-721), the item of that
+    /// number: both are called the same way, and only who knows the contract knows which.
+    TokenOrItem(Account),
     /// An item of a contract, or so many of a kind (ERC-721, ERC-1155).
     Item(Account, U256),
     /// A token whose mint is not told, by the account that it is taken from (Solana).
@@ -92,7 +98,7 @@ pub struct Move {
     pub to: Option<Account>,
     /// The owner of that token account, when the same transaction made sure of it.
     pub to_owner: Option<Account>,
-    /// How much, in the smallest unit.
+    /// How much, in the smallest unit; of an item of [`Asset::TokenOrItem`] its number.
     pub amount: U256,
 }
 
@@ -112,7 +118,8 @@ impl Move {
 /// Somebody may move something later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// `spender` may take so much. 0 takes the right away, but of items (see [`Asset::Token`]) it is the item 0.
+    /// `spender` may take so much. 0 that is not added takes the right away, but of items (see [`Asset::TokenOrItem`])
+    /// it is the item 0.
     Allowance {
         /// What.
         asset: Asset,
@@ -120,8 +127,10 @@ pub enum Grant {
         owner: Account,
         /// Who may take it.
         spender: Account,
-        /// How much, in the smallest unit.
+        /// How much, in the smallest unit; of an item of [`Asset::TokenOrItem`] its number.
         amount: U256,
+        /// Does it come on top of what `spender` may take already, or in its place?
+        adds: bool,
     },
     /// `operator` may take all items of a contract.
     AllItems {
@@ -167,11 +176,14 @@ pub enum Why {
     /// See [`eth::abi::CallError`].
     #[error("{0}")]
     Call(eth::abi::CallError),
+    /// A safe transfer (ERC-721, ERC-1155) calls its recipient with this data.
+    #[error("it hands data to whoever receives the item, which may act on it")]
+    HookData,
     /// Its code may do anything with what it is given.
     #[error("it creates a contract")]
     Creation,
-    /// The account runs code that it has delegated to, and the data directs it.
-    #[error("it calls an account that runs code as its own (EIP-7702)")]
+    /// The account runs code that it has delegated to, and what is signed directs it.
+    #[error("it is for an account that runs code as its own (EIP-7702)")]
     OwnCode,
     /// The signature is good on other chains too.
     #[error("it is not bound to one chain and can be used on others")]
@@ -182,8 +194,8 @@ pub enum Why {
     /// An authorization without an account that it is of.
     #[error("an authorization has no valid signature")]
     Authorization,
-    /// Typed data that is not known here.
-    #[error("typed data of the type `{0}` is not known here as a spend, and may be one")]
+    /// Typed data that is not known here, or lists nothing.
+    #[error("typed data of the type `{0}` is not read here as a spend, and may be one")]
     TypedData(String),
     /// Typed data that is known, for a contract that is not.
     #[error("its domain does not name the contract that it has to be for")]
@@ -236,6 +248,11 @@ pub struct Effects {
     pub fee_payer: Option<Account>,
     /// The most that the fee may be, in wei or lamports.
     pub max_fee: U256,
+    /// The latest that the signature can be used, in seconds since 1970, when typed data says so (Permit2's allowances: or
+    /// what it gives); none: for ever, or it does not tell. Transactions and authorizations of Ethereum never do: they are
+    /// good until their nonce is used. A transaction of Solana is good for about 150 slots (a minute) after its blockhash,
+    /// and for ever with a durable nonce ([`Why::DurableNonce`]). An allowance of EIP-2612 or DAI stays when this is over.
+    pub good_until: Option<U256>,
     /// What is moved.
     pub moves: Vec<Move>,
     /// Who may move something later.
@@ -256,6 +273,7 @@ impl Effects {
             signer,
             fee_payer: None,
             max_fee: U256::ZERO,
+            good_until: None,
             moves: Vec::new(),
             grants: Vec::new(),
             functions: Vec::new(),
@@ -272,7 +290,7 @@ impl Effects {
         effects
     }
 
-    /// A message for people (EIP-191, or off the chain of Solana).
+    /// A message for people (EIP-191, or [`sol::offchain`]).
     #[must_use]
     pub fn of_message(chain: Chain, signer: Account) -> Self {
         let mut effects = Self::new(chain, signer);

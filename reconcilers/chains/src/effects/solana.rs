@@ -100,8 +100,8 @@ impl Reading<'_> {
                 self.token(what);
             }
             Known::CreateAssociated { payer, account, owner, mint, token_program, idempotent: _ } => {
-                self.moved(Asset::Native, *payer, *account, TOKEN_ACCOUNT_RENT);
                 self.associated(*account, *owner, *mint, *token_program);
+                self.moved(Asset::Native, *payer, *account, TOKEN_ACCOUNT_RENT);
             }
             Known::Unread { program, name } => {
                 let program = programs::name(program).unwrap_or_default();
@@ -119,15 +119,13 @@ impl Reading<'_> {
     fn system(&mut self, what: &System) {
         match what {
             System::Transfer { from, to, lamports }
-            | System::CreateAccountWithSeed { from, to, lamports, .. }
             | System::TransferWithSeed { from, to, lamports, .. }
             | System::WithdrawNonce { nonce: from, to, lamports } => self.moved(Asset::Native, *from, *to, *lamports),
-            System::CreateAccount { from, to, lamports, owner, .. } => {
+            System::CreateAccount { from, to, lamports, owner, .. }
+            | System::CreateAccountWithSeed { from, to, lamports, owner, .. } => {
                 self.moved(Asset::Native, *from, *to, *lamports);
-                // The new account signs too: the wallet itself would be the program's.
-                if to.listed() == Some(self.signer) {
-                    self.authority(*to, what.name(), Some(*owner));
-                }
+                // The program may do with the lamports as it likes. The new account may be the wallet itself.
+                self.authority(*to, what.name(), Some(*owner));
             }
             System::Assign { account, owner } => self.authority(*account, what.name(), Some(*owner)),
             System::AuthorizeNonce { nonce, authority } => self.authority(*nonce, what.name(), Some(*authority)),
@@ -185,7 +183,8 @@ impl Reading<'_> {
 
     fn allowed(&mut self, asset: Asset, owner: Place, spender: Place, amount: u64) {
         if let (Some(owner), Some(spender)) = (self.told(owner), self.told(spender)) {
-            self.effects.grants.push(Grant::Allowance { asset, owner, spender, amount: U256::from(amount) });
+            let amount = U256::from(amount);
+            self.effects.grants.push(Grant::Allowance { asset, owner, spender, amount, adds: false });
         }
     }
 

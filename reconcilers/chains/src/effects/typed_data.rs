@@ -16,7 +16,7 @@ pub(crate) const PERMIT2: Address = Address([
 ]);
 
 /// Types as they are hashed, and the name that policies know them by.
-const KNOWN: [(&str, &str); 8] = [
+pub(super) const KNOWN: [(&str, &str); 8] = [
     ("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)", "erc2612.permit"),
     ("Permit(address holder,address spender,uint256 nonce,uint256 expiry,bool allowed)", "dai.permit"),
     (
@@ -65,6 +65,9 @@ impl Effects {
         }
         if let Some(contract) = domain.verifying_contract {
             effects.program(Account::Ethereum(contract));
+            if contract == signer {
+                effects.not_read("domain", Why::OwnCode);
+            }
         }
         let text = data.type_text();
         let Some((_, name)) = KNOWN.iter().find(|(known, _)| *known == text) else {
@@ -86,33 +89,47 @@ impl Effects {
         effects
     }
 
-    /// None: a field is not there, which the type's text excludes.
+    /// None: it lists nothing, or a field is not there, which the type's text excludes.
     fn spend(&mut self, name: &str, message: &Struct, contract: Address, signer: Address) -> Option<()> {
         let token = Asset::Token(Account::Ethereum(contract));
         match name {
             "erc2612.permit" => {
                 let (owner, spender) = (address(message, "owner")?, address(message, "spender")?);
-                self.allowed(token, owner, spender, number(message, "value")?);
+                self.allowed(token, owner, spender, number(message, "value")?, false);
+                self.good_until = Some(number(message, "deadline")?);
             }
             "dai.permit" => {
                 let (holder, spender) = (address(message, "holder")?, address(message, "spender")?);
                 let Value::Bool(allowed) = message.get("allowed")? else { return None };
-                self.allowed(token, holder, spender, if *allowed { U256::MAX } else { U256::ZERO });
+                self.allowed(token, holder, spender, if *allowed { U256::MAX } else { U256::ZERO }, false);
+                // 0 is for ever.
+                self.good_until = Some(number(message, "expiry")?).filter(|expiry| !expiry.is_zero());
             }
             "erc3009.transferWithAuthorization" | "erc3009.receiveWithAuthorization" => {
                 let (from, to) = (address(message, "from")?, address(message, "to")?);
                 self.moved(token, from, to, number(message, "value")?);
+                self.good_until = Some(number(message, "validBefore")?);
             }
             _ => {
-                let spender = address(message, "spender")?;
-                let permits = message.get("details").or_else(|| message.get("permitted"))?;
+                // What is permitted is taken once by each signature; details are set, and can be used until they expire.
+                let adds = message.get("permitted").is_some();
+                let (list, until) = if adds { ("permitted", "deadline") } else { ("details", "sigDeadline") };
+                let (spender, permits) = (address(message, "spender")?, message.get(list)?);
                 let permits =
                     if let Value::Array(items) = permits { items.as_slice() } else { std::slice::from_ref(permits) };
+                if permits.is_empty() {
+                    return None;
+                }
+                let mut until = number(message, until)?;
                 for permit in permits {
                     let Value::Struct(permit) = permit else { return None };
                     let token = Asset::Token(Account::Ethereum(address(permit, "token")?));
-                    self.allowed(token, signer, spender, number(permit, "amount")?);
+                    self.allowed(token, signer, spender, number(permit, "amount")?, adds);
+                    if !adds {
+                        until = until.max(number(permit, "expiration")?);
+                    }
                 }
+                self.good_until = Some(until);
             }
         }
         Some(())

@@ -50,11 +50,13 @@ impl SecretKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
 
-    /// Signs a message, and verifies what it signed, so that no wrongly reckoned signature tells the key.
+    /// Signs any bytes, and verifies what it signed, so that no wrongly reckoned signature tells the key. The bytes may be
+    /// the message of a transaction, and nobody has looked at what it does: [`crate::solana::Transaction::sign`] and
+    /// [`crate::solana::offchain::OffchainMessage::sign`] sign what has been read.
     ///
     /// # Errors
     /// [`KeyError::Fault`].
-    pub fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyError> {
+    pub fn sign_raw(&self, message: &[u8]) -> Result<[u8; 64], KeyError> {
         let signature = self.0.sign(message).to_bytes();
         // By a public key that is reckoned again: a wrong one is what tells the key (RFC 8032 hashes it in).
         let again = SigningKey::from_bytes(&Zeroizing::new(self.0.to_bytes())).verifying_key();

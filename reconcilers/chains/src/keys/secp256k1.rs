@@ -91,20 +91,18 @@ impl PublicKey {
     /// 33 bytes: 2 or 3, and x.
     #[must_use]
     pub fn to_compressed(&self) -> [u8; 33] {
-        let mut bytes = [0; 33];
-        let point = self.0.to_sec1_point(true);
-        for (to, from) in bytes.iter_mut().zip(point.as_bytes()) {
-            *to = *from;
-        }
-        bytes
+        self.encoded(true)
     }
 
     /// 65 bytes: 4, x and y.
     #[must_use]
     pub fn to_uncompressed(&self) -> [u8; 65] {
-        let mut bytes = [0; 65];
-        let point = self.0.to_sec1_point(false);
-        for (to, from) in bytes.iter_mut().zip(point.as_bytes()) {
+        self.encoded(false)
+    }
+
+    fn encoded<const LENGTH: usize>(&self, is_compressed: bool) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        for (to, from) in bytes.iter_mut().zip(self.0.to_sec1_point(is_compressed).as_bytes()) {
             *to = *from;
         }
         bytes

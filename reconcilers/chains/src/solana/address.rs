@@ -58,14 +58,15 @@ impl FromStr for Address {
     }
 }
 
-/// The address that a program derives from seeds, and its bump: the first from 255 down that is no point of the curve.
-/// None of more than 15 seeds, of one longer than 32 bytes, or (one in 2^256) when there is none.
+/// The address that a program derives from seeds, and its bump: the first from 255 down to 1 that is no point of the
+/// curve (Solana does not try 0). None of more than 15 seeds, of one longer than 32 bytes, or (one in 2^255) when there is
+/// none.
 #[must_use]
 pub fn find_program_address(seeds: &[&[u8]], program: &Address) -> Option<(Address, u8)> {
     if seeds.len() >= MOST_SEEDS || seeds.iter().any(|seed| seed.len() > MOST_SEED) {
         return None;
     }
-    (0..=255_u8).rev().find_map(|bump| {
+    (1..=u8::MAX).rev().find_map(|bump| {
         let mut hash = Sha256::new();
         seeds.iter().for_each(|seed| hash.update(seed));
         hash.update([bump]);

@@ -20,7 +20,7 @@ pub enum BuildError {
     /// An owner that is no point of the curve has no key: tokens would mostly be lost.
     #[error("{0} is no address of a key: say so explicitly if it belongs to a program")]
     OffCurve(Address),
-    /// One in 2^256.
+    /// One in 2^255.
     #[error("there is no associated token account for this owner and mint")]
     NoAccount,
 }

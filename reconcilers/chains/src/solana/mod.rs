@@ -1,10 +1,12 @@
-//! Solana: addresses, messages (legacy and version 0), transactions, known instructions, and messages that are built here.
+//! Solana: addresses, messages (legacy and version 0), transactions, known instructions, messages that are built here, and
+//! messages that are signed off the chain.
 
 mod address;
 mod build;
 mod compact;
 pub mod instruction;
 pub mod message;
+pub mod offchain;
 pub mod programs;
 mod transaction;
 

@@ -127,7 +127,7 @@ impl Transaction {
         let address = Address::of(&key.public());
         let place = self.message.signers().iter().position(|signer| *signer == address);
         let slot = place.and_then(|place| self.signatures.get_mut(place));
-        *slot.ok_or(TransactionError::NoSigner(address))? = key.sign(&self.message.encode())?;
+        *slot.ok_or(TransactionError::NoSigner(address))? = key.sign_raw(&self.message.encode())?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ Needs eth-account and solders (PyPI), and coincurve unless time does not matter.
 """
 
 import json
+import struct
 import sys
 from importlib.metadata import version
 
@@ -84,6 +85,18 @@ def versioned(request):
     return {"raw": hx(bytes(VersionedTransaction(message, [by_key[key] for key in needed])))}
 
 
+def offchain(request):
+    # Solders has no such messages: the bytes are written here as the proposal's table has them, and it signs them.
+    keys = [Keypair.from_seed(un(seed)) for seed in request["seeds"]]
+    text = request["text"].encode()
+    length = 16 + 1 + 32 + 1 + 1 + 32 * len(keys) + 2 + len(text)
+    printed = all(0x20 <= byte <= 0x7E for byte in text)
+    kind = 2 if length > 1232 else 0 if printed else 1
+    head = b"\xffsolana offchain" + struct.pack("<B32sBB", 0, un(request["application"]), kind, len(keys))
+    body = b"".join(bytes(key.pubkey()) for key in keys) + struct.pack("<H", len(text)) + text
+    return {"raw": hx(head + body), "signatures": [hx(bytes(key.sign_message(head + body))) for key in keys]}
+
+
 def derived(request):
     seeds = [un(seed) for seed in request["seeds"]]
     found, bump = Pubkey.find_program_address(seeds, Pubkey(un(request["program"])))
@@ -99,7 +112,7 @@ def hello(_request):
 
 
 def main():
-    known = (transaction, personal, typed_data, account, legacy, versioned, derived, hello)
+    known = (transaction, personal, typed_data, account, legacy, versioned, offchain, derived, hello)
     by_name = {function.__name__: function for function in known}
     for line in sys.stdin:
         request = json.loads(line)

@@ -5,7 +5,7 @@ use osmoda_chains::{
     keys::ed25519::SecretKey,
     solana::{
         Address, Instruction, Transaction, associated_token_address, compile, find_program_address, message::Version,
-        programs,
+        offchain::OffchainMessage, programs,
     },
 };
 use serde_json::{Value, json};
@@ -129,6 +129,24 @@ pub fn versioned(peer: &mut Peer, chance: &mut fastrand::Rng) {
         assert_eq!(hex(&transaction.encode()), text(&answer, "raw"), "{}", case.request);
     }
     sign_again(text(&answer, "raw"), &case.keys);
+}
+
+pub fn offchain(peer: &mut Peer, chance: &mut fastrand::Rng) {
+    let keys: Vec<_> = (0..chance.usize(1..4)).map(|_| SecretKey::from_bytes(&bytes(chance))).collect();
+    let most = if chance.u8(..4) == 0 { 2_000 } else { 60 };
+    let ascii = chance.bool();
+    let letter = |chance: &mut fastrand::Rng| if ascii { chance.char(' '..='~') } else { chance.char(..) };
+    let text: String = (0..chance.usize(1..most)).map(|_| letter(chance)).collect();
+    let application = bytes(chance);
+    let seeds: Vec<String> = keys.iter().map(|key| hex(&*key.expose())).collect();
+    let request = json!({ "do": "offchain", "seeds": seeds, "application": hex(&application), "text": text });
+    let answer = peer.ask(&request);
+    let signers = keys.iter().map(|key| Address::of(&key.public())).collect();
+    let message = OffchainMessage::new(application, signers, text).unwrap();
+    assert_eq!(hex(&message.encode()), self::text(&answer, "raw"), "{request}");
+    assert_eq!(OffchainMessage::decode(&message.encode()).as_ref(), Ok(&message), "{request}");
+    let signatures: Vec<Value> = keys.iter().map(|key| json!(hex(&message.sign(key).unwrap()))).collect();
+    assert_eq!(answer["signatures"].as_array(), Some(&signatures), "{request}");
 }
 
 pub fn derived(peer: &mut Peer, chance: &mut fastrand::Rng) {

@@ -15,6 +15,9 @@ pub enum CallError {
     /// The function is known, and its arguments are not written as they have to be.
     #[error("the arguments of {0} are not exactly as Solidity writes them")]
     Arguments(&'static str),
+    /// A batch of no items: what a contract makes of that is not told.
+    #[error("{0} lists nothing")]
+    Empty(&'static str),
 }
 
 /// A signature in arguments.
@@ -51,7 +54,7 @@ pub struct Authorized {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "arguments are named as their standards name them")]
 pub enum Call {
-    /// ERC-20: `to` gets from the caller.
+    /// ERC-20: `to` gets from the caller. Of some that keep items (CryptoKitties) too: the item `amount`.
     Erc20Transfer { to: Address, amount: U256 },
     /// ERC-20: `to` gets from `from`, who has approved the caller. ERC-721 too: the item `amount`.
     Erc20TransferFrom { from: Address, to: Address, amount: U256 },
@@ -67,7 +70,7 @@ pub enum Call {
     SetApprovalForAll { operator: Address, approved: bool },
     /// ERC-1155.
     Erc1155SafeTransferFrom { from: Address, to: Address, id: U256, amount: U256, data: Vec<u8> },
-    /// ERC-1155: as many ids as amounts.
+    /// ERC-1155: as many ids as amounts, at least one.
     Erc1155SafeBatchTransferFrom { from: Address, to: Address, ids: Vec<U256>, amounts: Vec<U256>, data: Vec<u8> },
     /// EIP-2612: hands in what `owner` has signed.
     Erc2612Permit { owner: Address, spender: Address, value: U256, deadline: U256, signature: Sig },
@@ -80,7 +83,7 @@ pub enum Call {
 }
 
 /// Selector, name and declaration of each. The selector is the start of the Keccak-256 of the declaration.
-const FUNCTIONS: [([u8; 4], &str, &str); 13] = [
+pub(crate) const FUNCTIONS: [([u8; 4], &str, &str); 13] = [
     ([0xa9, 0x05, 0x9c, 0xbb], "erc20.transfer", "transfer(address,uint256)"),
     ([0x23, 0xb8, 0x72, 0xdd], "erc20.transferFrom", "transferFrom(address,address,uint256)"),
     ([0x09, 0x5e, 0xa7, 0xb3], "erc20.approve", "approve(address,uint256)"),
@@ -123,7 +126,11 @@ impl Call {
         let (selector, words) = data.split_first_chunk::<4>().ok_or(CallError::NoSelector(data.len()))?;
         let known = FUNCTIONS.iter().position(|(known, ..)| known == selector).ok_or(CallError::Unknown(*selector))?;
         let call = Self::read(known, &mut Reader::new(words));
-        call.filter(|call| call.encode() == data).ok_or(CallError::Arguments(FUNCTIONS[known].1))
+        let call = call.filter(|call| call.encode() == data).ok_or(CallError::Arguments(FUNCTIONS[known].1))?;
+        match &call {
+            Self::Erc1155SafeBatchTransferFrom { ids, .. } if ids.is_empty() => Err(CallError::Empty(call.name())),
+            _ => Ok(call),
+        }
     }
 
     /// The name, such as `erc20.transfer`.

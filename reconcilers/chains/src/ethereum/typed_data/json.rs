@@ -8,6 +8,7 @@ use serde::{
 };
 
 use super::{MOST_BYTES, TypedDataError};
+use crate::shown::shown;
 
 /// A value of JSON.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut names = std::collections::BTreeSet::new();
         while let Some((name, value)) = members.next_entry::<String, Json>()? {
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format_args!("an object names `{name}` twice")));
+                return Err(A::Error::custom(format_args!("an object names `{}` twice", shown(&name))));
             }
             object.push((name, value));
         }

@@ -14,7 +14,10 @@ pub use types::{Field, Type, Types};
 pub use value::{Struct, Value};
 
 use super::keccak256;
-use crate::keys::secp256k1::{KeyError, SecretKey, Signature};
+use crate::{
+    keys::secp256k1::{KeyError, SecretKey, Signature},
+    shown::shown,
+};
 
 /// The longest text, in bytes.
 pub const MOST_BYTES: usize = 256 * 1024;
@@ -75,7 +78,10 @@ impl TypedData {
         let (types, primary) = (take("types")?, take("primaryType")?.text("primaryType")?);
         let (domain, message) = (take("domain")?, take("message")?);
         if let Some((name, _)) = root.first() {
-            return Err(TypedDataError::new(name, "typed data has types, primaryType, domain and message only"));
+            return Err(TypedDataError::new(
+                &shown(name),
+                "typed data has types, primaryType, domain and message only",
+            ));
         }
         let types = Types::read(types)?;
         if primary == domain::TYPE {
@@ -85,7 +91,7 @@ impl TypedData {
         let domain_separator = domain.hash(&types);
         let domain = Domain::of(&types, &domain)?;
         if types.get(&primary).is_none() {
-            return Err(TypedDataError::new("primaryType", format!("there is no struct type `{primary}`")));
+            return Err(TypedDataError::new("primaryType", format!("there is no struct type `{}`", shown(&primary))));
         }
         let message = read::structure(&types, &primary, message, "message", 0)?;
         Ok(Self { types, domain, domain_separator, message })

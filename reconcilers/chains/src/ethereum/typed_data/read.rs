@@ -1,7 +1,7 @@
 //! Values of JSON, each read as the type that its field has.
 
 use super::{MOST_DEPTH, Struct, Type, TypedDataError, Types, Value, json::Json};
-use crate::{U256, hex};
+use crate::{U256, hex, shown::shown};
 
 /// A struct: every field is there, and no other.
 pub(super) fn structure(
@@ -25,8 +25,8 @@ pub(super) fn structure(
     match members.first() {
         None => Ok(Struct { name: name.to_owned(), fields }),
         Some((extra, _)) => {
-            let extra: String = extra.chars().take(80).collect();
-            Err(TypedDataError::new(at, format!("`{name}` has no field `{extra}`: it would not be signed")))
+            let reason = format!("`{name}` has no field `{}`: it would not be signed", shown(extra));
+            Err(TypedDataError::new(at, reason))
         }
     }
 }

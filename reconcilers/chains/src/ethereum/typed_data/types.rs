@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{MOST_DIMENSIONS, MOST_FIELDS, MOST_TYPES, TypedDataError, json::Json};
-use crate::ethereum::keccak256;
+use crate::{ethereum::keccak256, shown::shown};
 
 /// The type of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl Types {
         }
         let mut types = BTreeMap::new();
         for (name, fields) in members {
-            let at = format!("types.{name}");
+            let at = format!("types.{}", shown(&name));
             if Type::parse(&name) != Some(Type::Struct(name.clone())) {
                 return Err(TypedDataError::new(&at, "a struct type is named by a letter and letters or digits"));
             }
@@ -207,7 +207,12 @@ fn read_fields(json: Json, at: &str) -> Result<Vec<Field>, TypedDataError> {
             match key.as_str() {
                 "name" => name = Some(value.text(&at)?),
                 "type" => kind = Some(value.text(&at)?),
-                _ => return Err(TypedDataError::new(&at, format!("a field has a name and a type, no `{key}`"))),
+                _ => {
+                    return Err(TypedDataError::new(
+                        &at,
+                        format!("a field has a name and a type, no `{}`", shown(&key)),
+                    ));
+                }
             }
         }
         let (Some(name), Some(kind)) = (name, kind) else {
@@ -218,10 +223,7 @@ fn read_fields(json: Json, at: &str) -> Result<Vec<Field>, TypedDataError> {
         }
         let parsed = Type::parse(&kind).ok_or_else(|| {
             let known = "uint8..256, int8..256, bool, address, bytes1..32, bytes, string, structs and arrays of them";
-            TypedDataError::new(
-                &at,
-                format!("there is no type `{}` ({known})", kind.chars().take(80).collect::<String>()),
-            )
+            TypedDataError::new(&at, format!("there is no type `{}` ({known})", shown(&kind)))
         })?;
         if !names.insert(name.clone()) {
             return Err(TypedDataError::new(&at, format!("there are two fields `{name}`")));

@@ -1,7 +1,7 @@
 //! Instructions of programs that are known here. What is not read to its last byte is told as not read.
 
-mod system;
-mod token;
+pub(crate) mod system;
+pub(crate) mod token;
 
 use super::{
     Address,

@@ -28,7 +28,7 @@ pub enum System {
 }
 
 /// Numbers and names.
-const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 13] = [
     "createAccount",
     "assign",
     "transfer",

@@ -40,7 +40,7 @@ pub enum Token {
     SyncNative { account: Account },
 }
 
-const NAMES: [&str; 25] = [
+pub(crate) const NAMES: [&str; 25] = [
     "initializeMint",
     "initializeAccount",
     "initializeMultisig",
