@@ -164,6 +164,14 @@ pub struct SystemSwitch {
     pub packages: Vec<PackageChange>,
 }
 
+impl SystemSwitch {
+    /// Store path of the system that a way back leads to: what booted before, or else what ran.
+    #[must_use]
+    pub fn way_back(&self) -> &str {
+        self.default.as_deref().unwrap_or(&self.base)
+    }
+}
+
 /// A state and when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

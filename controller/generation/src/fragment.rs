@@ -6,6 +6,7 @@ use osmoda_schemas::{
     kinds::{HealthCheck, Tier},
     object::{Kind, Object, ObjectRef},
     quantity::Duration,
+    rules::Violation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,9 @@ pub enum RenderError {
         /// Why not.
         reason: String,
     },
+    /// Rules of the kind that its reconciler knows.
+    #[error("{}", .0.iter().map(|violation| format!("{}: {}", violation.field, violation.detail)).collect::<Vec<_>>().join("; "))]
+    Rules(Vec<Violation>),
     /// A file of the object has an impossible path.
     #[error(transparent)]
     Tree(#[from] TreeError),

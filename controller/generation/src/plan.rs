@@ -41,6 +41,12 @@ impl Base {
         let manifest = Manifest::read(&folder)?;
         Ok(Self { path: Some(path), folder, manifest })
     }
+
+    /// The file of an object's document.
+    #[must_use]
+    pub fn document(&self, reference: &ObjectRef) -> PathBuf {
+        self.folder.join(format!("desired/{}/{}.json", reference.kind, reference.name))
+    }
 }
 
 /// A wished object as the planner sees it.
@@ -296,8 +302,7 @@ pub fn old_document(base: &Base, reference: &ObjectRef) -> io::Result<Option<Str
     if base.path.is_none() {
         return Ok(None);
     }
-    let file = base.folder.join(format!("desired/{}/{}.json", reference.kind, reference.name));
-    match fs::read_to_string(file) {
+    match fs::read_to_string(base.document(reference)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -16,6 +16,7 @@ impl Reconciler for WalletPolicies {
         let Spec::WalletPolicy(policy) = &object.spec else {
             return Err(RenderError::Field { field: "kind".to_owned(), reason: "it is no WalletPolicy".to_owned() });
         };
+        osmoda_wallet_policy::Policy::compile(policy).map_err(RenderError::Rules)?;
         let name = &object.metadata.name;
         let slice = osmoda_schemas::canonical_json(&serde_json::json!({ "name": name, "spec": policy }));
         let mut fragment = Fragment::default();

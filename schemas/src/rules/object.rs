@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cron,
     kinds::{
-        App, McpServer, Probe, Routine, Tier, WalletPolicy, Watcher,
+        App, McpServer, Probe, Routine, Tier, Watcher,
         app::{Startup, Update},
         mcp_server::Transport,
         routine::{Action, Trigger},
@@ -33,7 +33,8 @@ pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
         Spec::Watcher(watcher) => check_watcher(&mut c, watcher),
         Spec::Routine(routine) => check_routine(&mut c, routine, &object.metadata),
         Spec::McpServer(server) => check_mcp_server(&mut c, server, &object.metadata, backend),
-        Spec::WalletPolicy(policy) => check_wallet_policy(&mut c, policy),
+        // Its reconciler reads it, and says all that is wrong with it.
+        Spec::WalletPolicy(_) => {}
         Spec::NixosConfig(config) => {
             if backend == Backend::Profile {
                 c.add(
@@ -295,48 +296,6 @@ fn check_mcp_server(c: &mut Checker, server: &McpServer, metadata: &Metadata, ba
                 "spec.transport",
                 "a server of tier 2 has no network to listen on",
                 "use tier 1, or `type: stdio`",
-            );
-        }
-    }
-}
-
-fn check_wallet_policy(c: &mut Checker, policy: &WalletPolicy) {
-    let mut names = std::collections::BTreeSet::new();
-    for (i, rule) in policy.rules.iter().enumerate() {
-        if !names.insert(&rule.name) {
-            c.add(
-                "rule-name",
-                format!("spec.rules[{i}].name"),
-                format!("there are two rules `{}`", rule.name),
-                "a refusal names its rule: give each a name of its own",
-            );
-        }
-        for (j, hours) in rule.conditions.hours.iter().enumerate() {
-            let time = |t: &str| {
-                t.split_once(':').is_some_and(|(h, m)| {
-                    h.len() == 2
-                        && m.len() == 2
-                        && h.parse::<u8>().is_ok_and(|h| h <= 24)
-                        && m.parse::<u8>().is_ok_and(|m| m < 60)
-                })
-            };
-            if !hours.split_once('-').is_some_and(|(from, to)| time(from) && time(to)) {
-                c.add(
-                    "hours",
-                    format!("spec.rules[{i}].match.hours[{j}]"),
-                    format!("`{hours}` is not a span of hours"),
-                    "such as `09:00-17:00`",
-                );
-            }
-        }
-    }
-    for (i, limit) in policy.limits.iter().enumerate() {
-        if limit.per.window.is_some() == limit.per.calendar.is_some() {
-            c.add(
-                "limit-period",
-                format!("spec.limits[{i}].per"),
-                "one of `window` and `calendar` is needed",
-                "such as `per: {calendar: day}`",
             );
         }
     }
