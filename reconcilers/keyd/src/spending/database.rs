@@ -1,0 +1,222 @@
+//! The book's file: SQLite, each commit durable.
+
+use std::{path::Path, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use osmoda_chains::{
+    U256,
+    effects::{Account, Chain},
+};
+use osmoda_schemas::name::Name;
+use osmoda_wallet_policy::{Policy, Spend, What};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Reserve, SpendError,
+    sums::{Sums, kept},
+};
+
+/// `application_id`: "osms".
+const APPLICATION_ID: i32 = 0x6f73_6d73;
+const VERSION: i32 = 1;
+/// Nobody else writes to it; whoever looks at it is soon done.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// `at` and `until` are milliseconds since 1970. A released reservation stays, and does not count.
+const SCHEMA: &str = "
+CREATE TABLE reservation (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  at       INTEGER NOT NULL,
+  wallet   TEXT NOT NULL,
+  payload  BLOB NOT NULL,
+  chain    TEXT NOT NULL,
+  chain_id TEXT,
+  caller   INTEGER NOT NULL,
+  released INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX payload ON reservation (wallet, payload) WHERE NOT released;
+CREATE INDEX at ON reservation (at);
+CREATE TABLE spend (
+  reservation INTEGER NOT NULL REFERENCES reservation (id),
+  asset       TEXT NOT NULL,
+  amount      BLOB NOT NULL
+) STRICT;
+CREATE INDEX of ON spend (reservation);
+CREATE TABLE approval (
+  wallet   TEXT NOT NULL,
+  payload  BLOB NOT NULL,
+  approver INTEGER NOT NULL,
+  until    INTEGER NOT NULL,
+  PRIMARY KEY (wallet, payload)
+) STRICT, WITHOUT ROWID;
+";
+
+pub(super) struct Database {
+    db: Connection,
+    /// Why nothing can be written any more.
+    closed: Option<String>,
+}
+
+impl Database {
+    pub fn open(file: &Path) -> Result<Self, SpendError> {
+        let mut db = Connection::open(file)?;
+        db.busy_timeout(BUSY)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let id: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match (id, tables, version) {
+            (0, 0, 0) => {
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+                transaction.pragma_update(None, "user_version", VERSION)?;
+            }
+            (APPLICATION_ID, _, VERSION) => {}
+            _ => return Err(SpendError::Database(format!("{} is no book of this version", file.display()))),
+        }
+        transaction.commit()?;
+        Ok(Self { db, closed: None })
+    }
+
+    /// Everything that may count still, and the latest time in it.
+    pub fn load(&self) -> Result<(Sums, Timestamp), SpendError> {
+        let latest: Option<i64> = self.db.query_row("SELECT max(at) FROM reservation", [], |row| row.get(0))?;
+        let Some(latest) = latest else { return Ok((Sums::default(), Timestamp::MIN)) };
+        let latest = time(latest)?;
+        // What is older counts for no limit, and for none that may come.
+        let keep = SignedDuration::from_hours(24 * (Policy::LONGEST_WINDOW_DAYS + 1));
+        let since = latest.checked_sub(keep).map_or(i64::MIN, Timestamp::as_millisecond);
+        let mut sums = Sums::default();
+        let mut spends = self.db.prepare("SELECT asset, amount FROM spend WHERE reservation = ?")?;
+        let mut all = self.db.prepare(
+            "SELECT id, at, wallet, chain, chain_id FROM reservation WHERE at >= ? AND NOT released ORDER BY at, id",
+        )?;
+        let mut rows = all.query([since])?;
+        while let Some(row) = rows.next()? {
+            let (id, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let (wallet, chain): (String, String) = (row.get(2)?, row.get(3)?);
+            let chain_id: Option<String> = row.get(4)?;
+            let wallet: Name = wallet.parse().map_err(damaged)?;
+            let chain = chain_of(&chain).ok_or_else(|| damaged(&chain))?;
+            let chain_id = chain_id.map(|id| id.parse::<u64>()).transpose().map_err(damaged)?;
+            let mut read = Vec::new();
+            let mut parts = spends.query([id])?;
+            while let Some(part) = parts.next()? {
+                let (asset, amount): (String, Vec<u8>) = (part.get(0)?, part.get(1)?);
+                let amount: [u8; 32] = amount.try_into().map_err(|_| damaged("an amount"))?;
+                let what = what_of(&asset).ok_or_else(|| damaged(&asset))?;
+                read.push(Spend { chain, chain_id, what, amount: U256::from_be_bytes(&amount) });
+            }
+            sums.add(&wallet, (chain, chain_id), time(at)?, &read);
+        }
+        Ok((sums, latest))
+    }
+
+    pub fn begin(&self) -> Result<(), SpendError> {
+        if let Some(why) = &self.closed {
+            return Err(SpendError::Database(why.clone()));
+        }
+        Ok(self.db.execute_batch("BEGIN IMMEDIATE")?)
+    }
+
+    pub fn commit(&self) -> Result<(), SpendError> {
+        Ok(self.db.execute_batch("COMMIT")?)
+    }
+
+    pub fn roll_back(&self) {
+        // Where there is nothing to undo, SQLite has done it.
+        let _ = self.db.execute_batch("ROLLBACK");
+    }
+
+    /// Grants nothing any more: what is in memory may not be what is in the file.
+    pub fn close(&mut self, why: String) {
+        self.closed = Some(why);
+    }
+
+    /// The reservation of that payload, when there is one.
+    pub fn known(&self, wallet: &Name, payload: &[u8; 32]) -> Result<Option<i64>, SpendError> {
+        let mut query =
+            self.db.prepare_cached("SELECT id FROM reservation WHERE wallet = ? AND payload = ? AND NOT released")?;
+        Ok(query.query_row(params![wallet.as_str(), payload], |row| row.get(0)).optional()?)
+    }
+
+    pub fn write(&self, reserve: &Reserve, at: Timestamp) -> Result<i64, SpendError> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO reservation (at, wallet, payload, chain, chain_id, caller) VALUES (?, ?, ?, ?, ?, ?)",
+        )?;
+        let chain_id = reserve.chain_id.map(|id| id.to_string());
+        let chain = chain_name(reserve.chain);
+        let values =
+            params![at.as_millisecond(), reserve.wallet.as_str(), reserve.payload, chain, chain_id, reserve.caller];
+        let id = insert.insert(values)?;
+        let mut insert = self.db.prepare_cached("INSERT INTO spend (reservation, asset, amount) VALUES (?, ?, ?)")?;
+        for spend in &reserve.spends {
+            if let Some(asset) = asset_name(spend.what) {
+                insert.execute(params![id, asset, kept(spend.amount).to_be_bytes()])?;
+            }
+        }
+        Ok(id)
+    }
+
+    pub fn release(&self, id: i64) -> Result<(), SpendError> {
+        self.db.prepare_cached("UPDATE reservation SET released = 1 WHERE id = ?")?.execute([id])?;
+        Ok(())
+    }
+
+    pub fn approve(&self, wallet: &Name, payload: &[u8; 32], by: u32, until: Timestamp) -> Result<(), SpendError> {
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO approval (wallet, payload, approver, until) VALUES (?, ?, ?, ?)")?;
+        insert.execute(params![wallet.as_str(), payload, by, until.as_millisecond()])?;
+        Ok(())
+    }
+
+    /// Takes an approval of somebody else away; false: there is none, or not any longer.
+    pub fn use_approval(
+        &self,
+        wallet: &Name,
+        payload: &[u8; 32],
+        caller: u32,
+        now: Timestamp,
+    ) -> Result<bool, SpendError> {
+        let mut delete = self
+            .db
+            .prepare_cached("DELETE FROM approval WHERE wallet = ? AND payload = ? AND approver != ? AND until > ?")?;
+        Ok(delete.execute(params![wallet.as_str(), payload, caller, now.as_millisecond()])? == 1)
+    }
+}
+
+fn damaged(what: impl std::fmt::Display) -> SpendError {
+    SpendError::Database(format!("the book is damaged: {what}"))
+}
+
+fn time(millis: i64) -> Result<Timestamp, SpendError> {
+    Timestamp::from_millisecond(millis).map_err(damaged)
+}
+
+fn chain_name(chain: Chain) -> &'static str {
+    match chain {
+        Chain::Ethereum => "ethereum",
+        Chain::Solana => "solana",
+    }
+}
+
+fn chain_of(name: &str) -> Option<Chain> {
+    [Chain::Ethereum, Chain::Solana].into_iter().find(|chain| chain_name(*chain) == name)
+}
+
+/// What no limit can be over is not kept.
+fn asset_name(what: What) -> Option<String> {
+    match what {
+        What::Native => Some("native".to_owned()),
+        What::Token(account) => Some(account.to_string()),
+        What::Other(_) => None,
+    }
+}
+
+fn what_of(name: &str) -> Option<What> {
+    if name == "native" { Some(What::Native) } else { name.parse::<Account>().ok().map(What::Token) }
+}
