@@ -13,6 +13,7 @@ NIX="nix-bin nix-setup-systemd"
 REPOSITORY=https://github.com/osmoda/osmoda
 # What osModa keeps; a purge takes it away.
 DATA="/etc/osmoda /var/lib/osmoda /var/lib/osmoda-witness /var/lib/private/osmoda-witness /nix/var/nix/gcroots/osmoda"
+DATA="$DATA /var/lib/systemd/timers/stamp-osmoda-routine-*.timer"
 PROFILE=/nix/var/nix/profiles/osmoda
 
 help() {
@@ -124,18 +125,39 @@ check_machine() {
   [ -z "$missing" ] || die 3 "there is too little room (MiB): $missing"
 }
 
-# Nothing of osModa's is stopped or started anew while a switch is in flight.
+# Nothing of osModa's is stopped or started anew while a switch is in flight: its runner is there, or its dead-man.
 check_switches() {
-  [ -z "$(systemctl list-units --no-legend --state=active,activating,deactivating 'osmoda-switch-*.service')" ] ||
+  [ -z "$(systemctl list-units --no-legend --state=active,activating,deactivating \
+    'osmoda-switch-*.service' 'osmoda-deadman-*.timer' 'osmoda-deadman-*.service')" ] ||
     die 3 "a switch is in flight: wait for its end (\`osmoda status\`)"
 }
 
 # What apt-get needs. One that this script's own run has cut off is mended.
 check_packages() {
-  if [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates)" ]; then
-    mend=yes
-    [ -e $STATE/unfinished ] || die 3 "dpkg was interrupted: run \`dpkg --configure -a\` first"
-  fi
+  ! half_done || wait_for_others
+  half_done || return 0
+  mend=yes
+  [ -e $STATE/unfinished ] || die 3 "dpkg was interrupted: run \`dpkg --configure -a\` first"
+}
+
+# `dpkg --audit` would tell as well what is only untidy.
+half_done() {
+  [ "$(ls /var/lib/dpkg/updates)" ] ||
+    dpkg-query -W -f '${db:Status-Status}\n' | grep -Eq '^(half-|unpacked|triggers-)'
+}
+
+# Waits for a dpkg or an apt-get that is at work; ends with $1 or 3 when it takes too long. Their locks are fcntl(2)'s,
+# which flock(1) does not see.
+wait_for_others() {
+  tries=0
+  for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock; do
+    while [ -e $lock ] && grep -q ":$(stat -c %i $lock) " /proc/locks; do
+      [ $tries != 0 ] || say "Packages are being installed by somebody else: waiting."
+      tries=$((tries + 1))
+      [ $tries -lt 300 ] || die "${1:-3}" "somebody else is still installing packages"
+      sleep 1
+    done
+  done
 }
 
 # --- What is to be installed ------------------------------------------------------------------------------------------
@@ -187,16 +209,26 @@ fetch() {
   fi
   (cd "$new" && sha256sum --check --quiet --strict SHA256SUMS) || die 4 "the release in $new is not whole"
   architecture=$(sed -n 's/^Architecture: //p' "$new/usr/lib/osmoda/BUILDINFO")
-  [ "$architecture" = "$(uname -m)" ] || die 3 "this release is for $architecture, and the machine is $(uname -m)"
+  machine=$(dpkg --print-architecture)
+  case $architecture:$machine in
+  x86_64:amd64 | aarch64:arm64) ;;
+  *) die 3 "this release is for $architecture, and this system is of $machine" ;;
+  esac
 }
 
 # --- Steps ------------------------------------------------------------------------------------------------------------
 
+# Puts $1.new in the place of $1; after a power cut, one of them is there, whole.
+replace() {
+  sync "$1.new"
+  mv -f "$1.new" "$1"
+  sync "${1%/*}" "$(dirname "${1%/*}")"
+}
+
 # Written down before the first change: a run that was cut off is known by it, and what it had still to enable.
 begin() {
-  touch $STATE/unfinished
-  echo "$@" | sort -u - $STATE/unfinished >$STATE/unfinished.new
-  mv -f $STATE/unfinished.new $STATE/unfinished
+  { echo "$@" && cat $STATE/unfinished 2>/dev/null; } | sort -u >$STATE/unfinished.new
+  replace $STATE/unfinished
 }
 
 # A file of the operator's stays as it is; a package manager that is busy is waited for.
@@ -205,9 +237,16 @@ apt_get() {
     -o Dpkg::Options::=--force-confold --no-install-recommends "$@"
 }
 
+# Sets right what check_packages has found to be this script's.
+mend_packages() {
+  [ "$mend" ] || return 0
+  wait_for_others 1
+  DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a
+}
+
 # Installs packages; where the lists of what there is are missing or too old, once more with new ones.
 install_packages() {
-  [ -z "$mend" ] || dpkg --configure -a
+  mend_packages
   apt_get install "$@" && return
   say "  once more, with new lists of packages"
   apt_get update && apt_get install "$@" && return
@@ -223,7 +262,7 @@ put() {
   rm -f "/$1.osmoda-new"
   cp -dp "$new/$1" "/$1.osmoda-new"
   chown -h root:root "/$1.osmoda-new"
-  [ -L "$new/$1" ] || chmod "$(mode "$1")" "/$1.osmoda-new"
+  [ -L "$new/$1" ] || { chmod "$(mode "$1")" "/$1.osmoda-new"; sync "/$1.osmoda-new"; }
   mv -fT "/$1.osmoda-new" "/$1"
 }
 
@@ -235,11 +274,36 @@ is_same() {
   fi
 }
 
+# Takes the files away that are named line by line; units among them are stopped and disabled.
+take_away() {
+  while read -r path; do
+    if [ "${path%/*}" = usr/lib/systemd/system ]; then
+      systemctl --quiet stop "${path##*/}" 2>/dev/null || true
+      rm -f /etc/systemd/system/*.wants/"${path##*/}"
+    fi
+    rm -f "/$path" "/$path.osmoda-new"
+  done
+}
+
+# The units below $1 that are there to be enabled.
+own_units() { (cd "$1/usr/lib/systemd/system" && grep -ls '^\[Install\]' osmoda-* | sort); }
+
+answers() { ! systemctl is-active --quiet osmoda-agentd || timeout 5 osmoda status >/dev/null 2>&1; }
+
+# Those units that are enabled and do not run. One that is disabled is so by the operator's will.
+idle_units() {
+  for unit in $(own_units ''); do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null || true)" != enabled ] ||
+      systemctl is-active --quiet "$unit" || printf ' %s' "$unit"
+  done
+}
+
 wait_for_answer() {
   tries=0
-  until ! systemctl is-enabled --quiet osmoda-agentd || timeout 5 osmoda status >/dev/null 2>&1; do
+  while idle=$(idle_units) && { [ "$idle" ] || ! answers; }; do
     tries=$((tries + 1))
-    [ $tries -lt 30 ] || die 5 "it is installed, and does not answer: see \`journalctl -u osmoda-agentd\`"
+    [ $tries -lt 30 ] ||
+      die 5 "it is installed, and does not run or answer:${idle:- osmoda-agentd.service}; see \`journalctl -u UNIT\`"
     sleep 1
   done
   rm -f $STATE/unfinished
@@ -263,19 +327,14 @@ install_tarball() {
   done >"$work/strange"
   [ ! -s "$work/strange" ] || die 3 "this is there, and not from this script: $(tr '\n' ' ' <"$work/strange")"
   if [ -n "$before" ] && [ "$version" != "$before" ] && older "$version" "$before"; then keep_version; fi
-  units=$(cd "$new/usr/lib/systemd/system" && grep -l '^\[Install\]' osmoda-* | sort)
-  fresh='' idle=''
+  units=$(own_units "$new")
+  fresh=
   for unit in $units; do
-    state=$(systemctl is-enabled "$unit" 2>/dev/null || true)
-    # One that was there and is disabled is so by the operator's will.
-    if [ "$state" != masked ] &&
-      { ! grep -qx "usr/lib/systemd/system/$unit" "$work/before" || grep -qsw "$unit" $STATE/unfinished; }; then
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null || true)" != masked ] || continue
+    grep -qx "usr/lib/systemd/system/$unit" "$work/before" && ! grep -qsw "$unit" $STATE/unfinished ||
       fresh="$fresh $unit"
-    elif [ "$state" = enabled ] && ! systemctl is-active --quiet "$unit"; then
-      idle="$idle $unit"
-    fi
   done
-  if [ -z "$packages$fresh$idle" ] && [ ! -s "$work/changed" ] && [ ! -s "$work/stale" ] &&
+  if [ -z "$packages$fresh" ] && [ -z "$(idle_units)" ] && [ ! -s "$work/changed" ] && [ ! -s "$work/stale" ] &&
     [ ! -e $STATE/unfinished ] && [ -e /etc/osmoda/agentd.yaml ]; then
     say "osModa $version is installed and runs; there is nothing to do."
     return
@@ -283,6 +342,8 @@ install_tarball() {
   check_switches
   say "osModa $version${before:+, over $before}:"
   [ -z "$packages" ] || say "  apt-get installs$packages"
+  [ "$(package_state osmoda)" != config-files ] ||
+    say "  osModa's .deb was removed and not purged: dpkg --purge would take /etc/osmoda/agentd.yaml away, and no more"
   say "  $(wc -l <"$work/changed") files are put below /usr, $(wc -l <"$work/stale") taken away"
   [ -e /etc/osmoda/agentd.yaml ] || say "  /etc/osmoda/agentd.yaml is put"
   [ -z "$fresh" ] || say "  enabled are$fresh"
@@ -294,24 +355,23 @@ install_tarball() {
   [ -z "$packages" ] || install_packages $packages
   # From here on, an uninstallation knows all that may be there.
   sort -u "$work/files" "$work/before" >$STATE/manifest.new
-  mv -f $STATE/manifest.new $STATE/manifest
+  replace $STATE/manifest
   while read -r path; do put "$path"; done <"$work/changed"
-  while read -r path; do rm -f "/$path" "/$path.osmoda-new"; done <"$work/stale"
+  take_away <"$work/stale"
   [ -e /etc/osmoda/agentd.yaml ] || put etc/osmoda/agentd.yaml
-  # What is on the disk is no longer written down as unfinished.
-  sed 'p; s,/[^/]*$,,' "$work/files" | sort -u | (cd / && xargs sync)
+  # What is on the disk is no longer written down as unfinished: so are the names of what was put.
+  sed 's,/[^/]*$,,' "$work/files" | sort -u | (cd / && xargs sync etc/osmoda)
   cp "$work/files" $STATE/manifest.new
-  mv -f $STATE/manifest.new $STATE/manifest
+  replace $STATE/manifest
   systemctl daemon-reload
   # shellcheck disable=SC2086
   [ -z "$fresh" ] || systemctl --quiet enable $fresh
   for unit in $units; do
     systemctl is-enabled --quiet "$unit" 2>/dev/null || continue
     # What osmoda-boot does belongs to the time before all others; a socket outlives its service.
-    case $unit in
-    osmoda-boot.service | *.socket) systemctl start "$unit" ;;
-    *) systemctl restart "$unit" ;;
-    esac
+    case $unit in osmoda-boot.service | *.socket) how=start ;; *) how=restart ;; esac
+    # One that fails is told below, and keeps no other from its new program.
+    systemctl $how "$unit" || true
   done
   wait_for_answer
 }
@@ -332,7 +392,7 @@ install_package() {
     elif [ "$version" = "$before" ]; then
       dpkg-deb --info "$archive" md5sums >"$work/md5sums"
       if [ ! -e $STATE/unfinished ] && cmp -s "$work/md5sums" /var/lib/dpkg/info/osmoda.md5sums &&
-        ! dpkg --verify osmoda | grep -qv ' c ' && osmoda status >/dev/null 2>&1; then
+        ! dpkg --verify osmoda | grep -qv ' c ' && [ -z "$(idle_units)" ]; then
         say "osModa $version is installed and runs; there is nothing to do."
         return
       fi
@@ -363,6 +423,7 @@ uninstall() {
     return
   fi
   check_switches
+  [ -z "$state" ] || check_packages
   say "osModa and what it runs are stopped; programs and units are taken away."
   say "${purge:+Not }kept: $DATA $PROFILE*" "Kept: the data of apps (/var/lib/osmoda-app-*), Nix (apt-get remove $NIX)"
   [ -z "$dry" ] || return 0
@@ -370,18 +431,22 @@ uninstall() {
   # Cut off and installed again, what was enabled is so again.
   # shellcheck disable=SC2046
   begin uninstall $(for unit in $units; do ! systemctl is-enabled --quiet "$unit" 2>/dev/null || echo "$unit"; done)
-  if [ "$state" ]; then
-    check_packages
-    [ -z "$mend" ] || dpkg --configure -a
-    apt_get "$([ "$purge" ] && echo purge || echo remove)" osmoda
-  elif [ -e $STATE/manifest ]; then
+  # Both may be there. The package keeps its hands off what is kept as long as there is a manifest: that goes first.
+  if [ -e $STATE/manifest ]; then
+    # What can start apps goes first, and what stops them last: this may be cut off by a reboot.
     [ ! -x /usr/lib/osmoda/stop-all ] || /usr/lib/osmoda/stop-all
-    for unit in $units; do rm -f /etc/systemd/system/*.wants/"$unit"; done
-    while read -r path; do rm -f "/$path" "/$path.osmoda-new"; done <$STATE/manifest
+    rm -f /usr/lib/systemd/system-generators/osmoda-generator
+    grep -vx usr/lib/osmoda/stop-all $STATE/manifest >"$work/gone" || true
+    take_away <"$work/gone"
     rm -rf /usr/lib/osmoda /usr/share/doc/osmoda /run/osmoda
     systemctl daemon-reload
     systemctl reset-failed 'osmoda-*' 2>/dev/null || true
+    sync -f /usr
     rm -f $STATE/manifest
+  fi
+  if [ "$state" ]; then
+    mend_packages
+    apt_get "$([ "$purge" ] && echo purge || echo remove)" osmoda
   fi
   # shellcheck disable=SC2086
   [ -z "$purge" ] || rm -rf $DATA $PROFILE $PROFILE.lock $PROFILE-*-link
@@ -393,8 +458,11 @@ uninstall() {
 
 # A file of its own, and the line that imports it: the rest of a system's configuration is its owner's to write.
 install_nixos() {
+  [ -z "$from$sha256$downgrade" ] || die 2 "on NixOS nothing is copied: no --from, --sha256, --allow-downgrade"
   [ -d /etc/nixos ] || die 3 "there is no /etc/nixos: import the module where your configuration is ($REPOSITORY)"
-  commit=$(sed -n 's/^Commit: //p' "$(dirname "$0")/usr/lib/osmoda/BUILDINFO" 2>/dev/null || true)
+  # What was built with changes that are in no commit cannot be had from one.
+  built=$(cat "$(dirname "$0")/usr/lib/osmoda/BUILDINFO" 2>/dev/null || true)
+  commit=$(say "$built" | grep -q '^Changed:' || say "$built" | sed -n 's/^Commit: \([0-9a-f]\{40\}\)$/\1/p')
   source=${source:-${commit:+$REPOSITORY/archive/$commit.tar.gz}}
   case $source in
   *[!A-Za-z0-9/:._~%+-]*) die 2 "--source has characters that Nix would read otherwise" ;;
@@ -409,14 +477,18 @@ install_nixos() {
     say "Add to /etc/nixos/flake.nix the input, and the modules to your system's:" \
       "  inputs.osmoda.url = \"$source\";" \
       "  modules = [ osmoda.nixosModules.default ./osmoda.nix ];"
-  elif ! grep -qs '^[^#]*\./osmoda\.nix' /etc/nixos/configuration.nix; then
-    say "Add to /etc/nixos/configuration.nix:" "  imports = [ ./osmoda.nix ];"
+    [ ! -e /etc/nixos/.git ] || say "A flake under git sees no other files: git -C /etc/nixos add osmoda.nix"
+  else
+    grep -qs '^[^#]*\./osmoda\.nix' /etc/nixos/configuration.nix ||
+      say "Add to /etc/nixos/configuration.nix:" "  imports = [ ./osmoda.nix ];"
+    say "It is built with <nixpkgs>, which has to have Rust 1.95 or newer (docs/nixos.md says how to give it another)."
   fi
   if [ -e $file ]; then
     say "There is $file already; it stays as it is."
   else
     say "Written: $file: $text"
-    [ "$dry" ] || printf '# By install.sh of osModa; it is yours from now on.\n%s\n' "$text" >$file
+    [ "$dry" ] || printf '# By install.sh of osModa; it is yours from now on.\n%s\n' "$text" >$file.new
+    [ "$dry" ] || replace $file
   fi
   say "Then: nixos-rebuild switch"
 }
@@ -454,11 +526,13 @@ parse() {
 
 convert() {
   say "This machine is left as it is: turning a running system into another one may end with neither." \
-    "To have NixOS on it, install it anew from another machine with nixos-anywhere, which erases its disks:" \
-    "  https://github.com/nix-community/nixos-anywhere" \
+    "To have NixOS on it, install it anew from another machine with nixos-anywhere, which erases its disks." \
     "Keep copies of $DATA and of the data of your apps, and put them back afterwards." \
-    "osModa's flake has a configuration to begin with: nix run github:nix-community/nixos-anywhere -- \\" \
-    "  --flake github:${REPOSITORY#https://github.com/}#osmoda-server root@HOST"
+    "On the other machine, in a new folder:" \
+    "  nix flake init -t github:${REPOSITORY#https://github.com/}" \
+    "  add the disks (with disko) and your ssh key: there is no other way in" \
+    "  nix run github:nix-community/nixos-anywhere -- --flake .#osmoda-server root@HOST" \
+    "Then bring the folder to /etc/nixos of the new machine: osModa builds the system from it, with every change."
 }
 
 # What is temporary goes; and what failed without a word is told.
@@ -485,7 +559,9 @@ main() {
   if [ "$kind" = nixos ]; then
     "${action}_nixos"
     return
-  elif [ "$dry" ]; then
+  fi
+  [ -z "$source" ] || die 2 "--source is for NixOS"
+  if [ "$dry" ]; then
     work=$(mktemp -d)
   else
     exec 9>/run/osmoda-installer.lock

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
-use machine_suites::wait;
+use machine_suites::{install::UNITS, wait};
 
 use crate::machine::Owned;
 
@@ -17,15 +17,6 @@ pub const PROGRAMS: [(&str, &str); 7] = [
     ("osmoda-switch", "/usr/lib/osmoda/osmoda-switch"),
     ("osmoda-generator", "/usr/lib/systemd/system-generators/osmoda-generator"),
     ("osmoda", "/usr/bin/osmoda"),
-];
-/// Units of osModa's own.
-const UNITS: [&str; 6] = [
-    "osmoda-boot.service",
-    "osmoda-agentd.service",
-    "osmoda-watch.service",
-    "osmoda-routines.service",
-    "osmoda-witness.service",
-    "osmoda-witness.socket",
 ];
 
 /// Where cargo puts what it builds.

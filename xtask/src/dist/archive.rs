@@ -61,12 +61,15 @@ impl Tree {
         Ok(())
     }
 
-    /// The same with other programs.
+    /// The same with something else in its files, by their paths.
     #[must_use]
-    pub fn map_programs(self, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Self {
+    pub fn map(self, change: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Self {
         let changed = self.0.into_iter().map(|(path, entry)| match entry {
-            Entry::File { bytes, executable: true } => (path, Entry::File { bytes: change(bytes), executable: true }),
-            other => (path, other),
+            Entry::File { bytes, executable } => {
+                let bytes = change(&path, bytes);
+                (path, Entry::File { bytes, executable })
+            }
+            link @ Entry::Link(_) => (path, link),
         });
         Self(changed.collect())
     }

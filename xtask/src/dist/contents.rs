@@ -23,9 +23,9 @@ pub const MAINTAINER: &str = "osModa maintainers <maintainers@users.noreply.gith
 /// The operator's configuration: installed once, never written over.
 pub const CONFIGURATION: &str = "etc/osmoda/agentd.yaml";
 /// Where units go.
-const UNITS: &str = "usr/lib/systemd/system";
+pub const UNITS: &str = "usr/lib/systemd/system";
 /// What a release was made from, and with.
-const BUILD_INFO: &str = "usr/lib/osmoda/BUILDINFO";
+pub const BUILD_INFO: &str = "usr/lib/osmoda/BUILDINFO";
 
 /// Which release.
 #[derive(Clone, Debug)]
@@ -41,22 +41,36 @@ pub struct Release {
 }
 
 impl Release {
-    /// That of a checkout. `SOURCE_DATE_EPOCH` counts where there is no commit to ask.
+    /// That of a checkout; `SOURCE_DATE_EPOCH` is its time where it is set.
     ///
     /// # Errors
-    /// When there is neither.
+    /// When there is neither a commit nor that.
     pub fn of(place: &Place) -> Result<Self> {
-        let git = |arguments: &[&str]| run(Command::new("git").args(arguments).current_dir(&place.root));
+        Self::at(&place.root, std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())
+    }
+
+    /// That of a folder; `epoch`, in seconds since 1970, counts before the time of its commit.
+    pub(super) fn at(root: &Path, epoch: Option<&str>) -> Result<Self> {
+        let git = |arguments: &[&str]| run(Command::new("git").args(arguments).current_dir(root));
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
-            let epoch = epoch.trim().parse().context("SOURCE_DATE_EPOCH is not a number of seconds")?;
-            let commit = git(&["rev-parse", "HEAD"]).map_or_else(|_| "unknown".to_owned(), |c| c.trim().to_owned());
-            return Ok(Self { version, epoch, commit, is_changed: false });
-        }
-        let words = git(&["log", "-1", "--format=%ct %H"]).context("no commit, and no SOURCE_DATE_EPOCH")?;
-        let (epoch, commit) = words.trim().split_once(' ').context("git log wrote something else")?;
+        let epoch = epoch.map(|epoch| epoch.trim().parse()).transpose();
+        let epoch = epoch.context("SOURCE_DATE_EPOCH is not a number of seconds")?;
+        let words = match (git(&["log", "-1", "--format=%ct %H"]), epoch) {
+            // Sources without their history.
+            (Err(_), Some(epoch)) => {
+                return Ok(Self { version, epoch, commit: "unknown".to_owned(), is_changed: false });
+            }
+            (words, _) => words.context("no commit, and no SOURCE_DATE_EPOCH")?,
+        };
+        let (time, commit) = words.trim().split_once(' ').context("git log wrote something else")?;
         let is_changed = !git(&["status", "--porcelain"])?.trim().is_empty();
-        Ok(Self { version, epoch: epoch.parse()?, commit: commit.to_owned(), is_changed })
+        let epoch = epoch.map_or_else(|| time.parse(), Ok)?;
+        Ok(Self { version, epoch, commit: commit.to_owned(), is_changed })
+    }
+
+    /// The version as dpkg and `sort -V` take it: what comes before a release (`0.2.0-rc.1`) is older than it.
+    pub fn sortable(&self) -> String {
+        self.version.replacen('-', "~", 1)
     }
 }
 
@@ -92,7 +106,7 @@ pub fn contents(place: &Place, release: &Release, programs: &Path) -> Result<Tre
         gzip(notices::third_party(place)?.as_bytes(), Effort::Best)?,
     )?;
     tree.file(&format!("{documents}/changelog.gz"), gzip(changelog(release)?.as_bytes(), Effort::Best)?)?;
-    tree.file(BUILD_INFO, build_info(place, release)?)?;
+    tree.file(BUILD_INFO, build_info(&place.root, release)?)?;
     Ok(tree)
 }
 
@@ -146,8 +160,8 @@ fn changelog(release: &Release) -> Result<String> {
         .args(["--utc", "--rfc-email", &format!("--date=@{}", release.epoch)])
         .env("LC_ALL", "C")
         .stdin(Stdio::null()))?;
-    let Release { version, commit, is_changed, .. } = release;
-    let changed = if *is_changed { " and changes that are not in it" } else { "" };
+    let (version, commit) = (release.sortable(), &release.commit);
+    let changed = if release.is_changed { " and changes that are not in it" } else { "" };
     Ok(format!(
         "osmoda ({version}) stable; urgency=medium\n\n  * Built from commit {commit}{changed}.\n\n -- {MAINTAINER}  {}\n",
         date.trim()
@@ -155,15 +169,15 @@ fn changelog(release: &Release) -> Result<String> {
 }
 
 /// With what the programs were built: who builds with the same gets the same.
-fn build_info(place: &Place, release: &Release) -> Result<String> {
+pub(super) fn build_info(root: &Path, release: &Release) -> Result<String> {
     let first = |program: &str, argument: &str| -> Result<String> {
-        let output = output(Command::new(program).arg(argument).current_dir(&place.root))?;
+        let output = output(Command::new(program).arg(argument).current_dir(root))?;
         Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("unknown").to_owned())
     };
     let changed = if release.is_changed { "Changed: yes\n" } else { "" };
     Ok(format!(
         "Version: {}\nArchitecture: {}\nCommit: {}\n{changed}Source-Date-Epoch: {}\nRust: {}\nC: {}\nC-Library: {}\n",
-        release.version,
+        release.sortable(),
         std::env::consts::ARCH,
         release.commit,
         release.epoch,

@@ -1,17 +1,20 @@
 //! The Debian package (deb(5)), written by ourselves: dpkg-deb's bytes change with its version and its compressor's.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
-use md5::{Digest, Md5};
+use md5::Md5;
 
 use super::{
     archive::{Effort, Entry, Tree, ar, gzip, tar},
     contents::{CONFIGURATION, MAINTAINER, Release, enabled},
+    sums,
 };
 
 /// Scripts that dpkg runs, in `packaging/`.
-const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+pub const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
+/// The system bus, of whichever kind the machine has; dbus-broker is another one.
+const BUS: &str = "dbus | dbus-system-bus";
 
 /// What the package's file is called.
 ///
@@ -38,7 +41,8 @@ pub fn package(root: &Path, release: &Release, tree: &Tree, c_library: (u32, u32
     let mut control = Tree::default();
     control.file("control", fields(release, tree, c_library)?)?;
     control.file("conffiles", format!("/{CONFIGURATION}\n"))?;
-    control.file("md5sums", sums(tree))?;
+    // As dpkg keeps them, for `dpkg --verify`; configuration is left out.
+    control.file("md5sums", sums::<Md5>(tree.files().filter(|(path, _)| *path != CONFIGURATION)))?;
     for script in SCRIPTS {
         let text = fs::read_to_string(root.join("packaging").join(script)).with_context(|| script.to_owned())?;
         control.program(script, text.replace("@UNITS@", &enabled(tree).join(" ")))?;
@@ -66,7 +70,7 @@ Version: {version}
 Architecture: {architecture}
 Maintainer: {MAINTAINER}
 Installed-Size: {size}
-Depends: libc6 (>= {major}.{minor}), libgcc-s1 (>= 4.2), systemd (>= 249), dbus, nix-bin (>= 2.6), nix-setup-systemd
+Depends: libc6 (>= {major}.{minor}), libgcc-s1 (>= 4.2), systemd (>= 249), {BUS}, nix-bin (>= 2.6), nix-setup-systemd
 Section: admin
 Priority: optional
 Homepage: https://github.com/osmoda/osmoda
@@ -77,21 +81,9 @@ Description: declarative controller for one machine
  .
  This package uses the backend that needs nothing but systemd and Nix.
 ",
-        version = release.version,
+        version = release.sortable(),
         architecture = architecture()?,
         major = c_library.0,
         minor = c_library.1,
     ))
-}
-
-/// MD5 sums as dpkg keeps them, for `dpkg --verify`; configuration is left out.
-fn sums(tree: &Tree) -> String {
-    let mut sums = String::new();
-    for (path, bytes) in tree.files().filter(|(path, _)| *path != CONFIGURATION) {
-        for byte in Md5::digest(bytes) {
-            write!(sums, "{byte:02x}").expect("a String takes everything");
-        }
-        sums += &format!("  {path}\n");
-    }
-    sums
 }

@@ -1,15 +1,15 @@
 //! What is released, on fresh machines: the cases are in `vm-tests/machine/src/install`.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use machine_suites::{Host, install, suites::Case};
 use tempfile::TempDir;
 
 use super::{
+    Built,
     archive::{Effort, Tree},
-    c_library,
-    contents::{Release, contents},
+    contents::{BUILD_INFO, Release, UNITS},
     pack,
     programs::Place,
 };
@@ -21,24 +21,19 @@ use crate::{
 /// Two releases, one older than the other.
 pub struct Media(TempDir);
 
-/// Makes two releases of programs, those of this checkout: this version, and one that looks older.
+/// The files of a release as they are given away, and beside them those of one that looks older.
 ///
 /// # Errors
-/// When the programs would not run on every system that releases are for.
-pub fn media(programs: &Path) -> Result<Media> {
-    let place = Place::here()?;
-    let new = Release::of(&place)?;
-    let old = Release { version: install::OLD.to_owned(), ..new.clone() };
+/// When they cannot be packed or written.
+pub fn media(place: &Place, release: &Release, built: Built) -> Result<Media> {
+    let old = Release { version: install::OLD.to_owned(), ..release.clone() };
     let folder = tempfile::tempdir()?;
-    crate::timed("packing two releases", || {
-        let c_library = c_library(programs)?;
-        for (name, release) in [("new", &new), ("old", &old)] {
-            let mut tree = contents(&place, release, programs)?;
-            if name == "old" {
-                tree = older(tree)?;
-            }
+    crate::timed("packing an older release", || {
+        let tree = older(built.tree, release, &old)?;
+        let older = pack(&place.root, &old, &tree, built.c_library, Effort::Quick)?;
+        for (name, products) in [("new", built.products), ("old", older)] {
             fs::create_dir(folder.path().join(name))?;
-            for (file, bytes) in pack(&place.root, release, &tree, c_library, Effort::Quick)? {
+            for (file, bytes) in products {
                 fs::write(folder.path().join(name).join(file), bytes)?;
             }
         }
@@ -47,16 +42,23 @@ pub fn media(programs: &Path) -> Result<Media> {
     Ok(Media(folder))
 }
 
-/// A release that had other files: all its programs are others, and one is there that is no more.
-fn older(tree: Tree) -> Result<Tree> {
-    // What is behind a program's end changes nothing in it.
-    let mut tree = tree.map_programs(|mut bytes| {
+/// A release that had other files: all its programs are others, and a file and a unit are there that are no more.
+fn older(tree: Tree, release: &Release, old: &Release) -> Result<Tree> {
+    let version = |release: &Release| format!("Version: {}\n", release.sortable());
+    let mut tree = tree.map(|path, mut bytes| {
+        // What is behind a program's end changes nothing in it.
         if bytes.starts_with(b"\x7fELF") {
             bytes.extend_from_slice(b"\nan older one\n");
+        } else if path == BUILD_INFO {
+            bytes = String::from_utf8_lossy(&bytes).replacen(&version(release), &version(old), 1).into_bytes();
         }
         bytes
     });
     tree.file(install::STALE.trim_start_matches('/'), "nothing of today's needs it\n")?;
+    tree.file(
+        &format!("{UNITS}/{}", install::STALE_UNIT),
+        "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+    )?;
     Ok(tree)
 }
 
@@ -89,20 +91,29 @@ pub fn on_a_fresh_machine(
     machine.down()
 }
 
-/// Runs all cases whose name contains `filter` on fresh machines, and says how they went.
+/// All cases whose name contains `filter`.
+///
+/// # Errors
+/// When there is none.
+pub fn cases(filter: &str) -> Result<Vec<Case>> {
+    let mut cases = install::cases(true);
+    cases.retain(|case| case.name.contains(filter));
+    ensure!(!cases.is_empty(), "no case has `{filter}` in its name");
+    Ok(cases)
+}
+
+/// Runs cases on fresh machines, and says how they went.
 ///
 /// # Errors
 /// When one failed.
-pub fn on_fresh_machines(media: &Media, only: Option<System>, filter: &str) -> Result<()> {
-    let mut cases = install::cases(true);
-    cases.retain(|case| case.name.contains(filter));
+pub fn on_fresh_machines(media: &Media, only: Option<System>, cases: &[Case]) -> Result<()> {
     let (mut passed, mut failed) = (0, 0);
     for system in System::ALL.into_iter().filter(|system| only.is_none_or(|only| only == *system)) {
         if only.is_none() && !fresh::is_at_hand(system) {
             println!("SKIPPED: {system}: {} has to name a mirror of its archive", fresh::UBUNTU);
             continue;
         }
-        on_a_fresh_machine(media, system, &cases, |_, result| match result {
+        on_a_fresh_machine(media, system, cases, |_, result| match result {
             Ok(()) => passed += 1,
             Err(_) => failed += 1,
         })?;

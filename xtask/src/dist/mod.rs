@@ -12,7 +12,6 @@ mod twice;
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -20,13 +19,14 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 pub use self::machines::{Media, on_a_fresh_machine};
 use self::{
     archive::{Effort, Tree, gzip, tar},
     contents::{Release, contents},
-    machines::{media, on_fresh_machines},
+    machines::{cases, media, on_fresh_machines},
     programs::{Needs, Place},
 };
 use crate::{
@@ -61,23 +61,36 @@ pub struct Dist {
 /// Files of a release by their names.
 pub type Products = BTreeMap<String, Vec<u8>>;
 
+/// A release, with what others are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// What it installs.
+    tree: Tree,
+    /// The oldest C library that its programs run with.
+    c_library: (u32, u32),
+    /// What is given away.
+    products: Products,
+}
+
 impl Dist {
     /// Does it.
     pub fn run(&self) -> Result<()> {
         let place = Place::here()?;
         let release = Release::of(&place)?;
+        // Before anything is built for them.
+        let cases = cases(&self.case)?;
         if self.debug_programs {
             ensure!(self.test, "they are for --test");
-            return on_fresh_machines(&media_of_tests()?, self.on, &self.case);
+            return on_fresh_machines(&media_of_tests()?, self.on, &cases);
         }
-        let products = if self.check {
+        let built = if self.check {
             twice::build(&place, &release)?
         } else {
             let programs = crate::timed("building the programs", || programs::build(&place, release.epoch))?;
-            crate::timed("packing", || products(&place, &release, &programs))?
+            crate::timed("packing", || package(&place, &release, &programs, Effort::Best))?
         };
         fs::create_dir_all(&self.out)?;
-        for (name, bytes) in &products {
+        for (name, bytes) in &built.products {
             let path = self.out.join(name);
             fs::write(&path, bytes).with_context(|| path.display().to_string())?;
             println!("{:9} KiB  {}", bytes.len().div_ceil(1024), path.display());
@@ -86,8 +99,7 @@ impl Dist {
             return Ok(());
         }
         lint(&self.out.join(deb::name(&release)?))?;
-        let programs = programs::build(&place, release.epoch)?;
-        on_fresh_machines(&media(&programs)?, self.on, &self.case)
+        on_fresh_machines(&media(&place, &release, built)?, self.on, &cases)
     }
 }
 
@@ -111,13 +123,18 @@ pub fn media_of_tests() -> Result<Media> {
     for (program, _) in PROGRAMS {
         run(Command::new("strip").arg("-o").arg(folder.path().join(program)).arg(from.join(program)))?;
     }
-    media(folder.path())
+    let place = Place::here()?;
+    let release = Release::of(&place)?;
+    let built = crate::timed("packing a release", || package(&place, &release, folder.path(), Effort::Quick))?;
+    media(&place, &release, built)
 }
 
-/// Everything that is given away.
-fn products(place: &Place, release: &Release, programs: &Path) -> Result<Products> {
+/// A release of these programs, if all systems that releases are for can run them.
+fn package(place: &Place, release: &Release, programs: &Path, effort: Effort) -> Result<Built> {
     let c_library = c_library(programs)?;
-    pack(&place.root, release, &contents(place, release, programs)?, c_library, Effort::Best)
+    let tree = contents(place, release, programs)?;
+    let products = pack(&place.root, release, &tree, c_library, effort)?;
+    Ok(Built { tree, c_library, products })
 }
 
 /// The oldest C library that programs run with, if all systems that releases are for have that.
@@ -138,25 +155,18 @@ fn pack(root: &Path, release: &Release, tree: &Tree, c_library: (u32, u32), effo
     let mut unpacked = tree.clone();
     unpacked.program("install.sh", installer.clone())?;
     unpacked.file("LICENSE", fs::read(root.join("LICENSE"))?)?;
-    unpacked.file("SHA256SUMS", sums(unpacked.files()))?;
+    unpacked.file("SHA256SUMS", sums::<Sha256>(unpacked.files()))?;
     let mut products = Products::from([
         (format!("{name}.tar.gz"), gzip(&tar(&unpacked, &format!("{name}/"), release.epoch)?, effort)?),
         (deb::name(release)?, deb::package(root, release, tree, c_library, effort)?),
         ("install.sh".to_owned(), installer),
     ]);
-    let sums = sums(products.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    let sums = sums::<Sha256>(products.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
     products.insert("SHA256SUMS".to_owned(), sums.into_bytes());
     Ok(products)
 }
 
-/// Checksums as sha256sum(1) writes and reads them.
-fn sums<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
-    let mut sums = String::new();
-    for (name, bytes) in files {
-        for byte in Sha256::digest(bytes) {
-            write!(sums, "{byte:02x}").expect("a String takes everything");
-        }
-        sums += &format!("  {name}\n");
-    }
-    sums
+/// Checksums as sha256sum(1) and md5sum(1) write and read them.
+fn sums<'a, D: Digest>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    files.map(|(name, bytes)| format!("{}  {name}\n", HEXLOWER.encode(&D::digest(bytes)))).collect()
 }

@@ -94,12 +94,8 @@ pub fn build(place: &Place, epoch: u64) -> Result<PathBuf> {
     for package in PACKAGES {
         command.args(["--package", package]);
     }
-    // What somebody has set for other builds is not for this one.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PROFILE_") || text.starts_with("CARGO_BUILD_") || text.ends_with("FLAGS") {
-            command.env_remove(&name);
-        }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_for_other_builds(&name.to_string_lossy())) {
+        command.env_remove(&name);
     }
     command
         .env("CARGO_HOME", &place.cargo_home)
@@ -117,6 +113,19 @@ pub fn build(place: &Place, epoch: u64) -> Result<PathBuf> {
         names_no_folder_of(&folder.join(program), &renamed)?;
     }
     Ok(folder)
+}
+
+/// True for a variable that somebody has set for builds of their own: flags, and other compilers than those that
+/// `BUILDINFO` names. Those of one platform (`CFLAGS_x86_64_unknown_linux_gnu`) would come before what a release is built
+/// with.
+fn is_for_other_builds(name: &str) -> bool {
+    let settings = ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_", "RUSTC"];
+    let compilers = ["CC", "HOST_CC", "TARGET_CC"];
+    settings.iter().any(|start| name.starts_with(start))
+        || name.ends_with("FLAGS")
+        || name.contains("CFLAGS")
+        || compilers.contains(&name)
+        || name.starts_with("CC_")
 }
 
 /// A compiler's option that gives a folder another name.
@@ -217,6 +226,33 @@ mod tests {
         assert!(newer.check("agentd").unwrap_err().to_string().contains("GLIBC_2.36"));
         let other = Needs::read(&WORDS.replace("libc.so.6", "libssl.so.3"));
         assert!(other.check("agentd").unwrap_err().to_string().contains("libssl.so.3"));
+    }
+
+    #[test]
+    fn only_what_is_for_other_builds_is_left_out() {
+        for name in [
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "HOST_CFLAGS",
+            "TARGET_CFLAGS",
+            "CFLAGS",
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
+            "CARGO_PROFILE_DIST_LTO",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CC",
+            "CC_x86_64-unknown-linux-gnu",
+            "HOST_CC",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+        ] {
+            assert!(is_for_other_builds(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_X_INDEX", "RUSTUP_TOOLCHAIN"]
+        {
+            assert!(!is_for_other_builds(name), "{name}");
+        }
     }
 
     #[test]

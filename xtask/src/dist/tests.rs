@@ -10,8 +10,8 @@ use osmoda_schemas::config::Config;
 
 use super::{
     archive::{Effort, Tree, ar, gzip, tar},
-    contents::{Release, enabled},
-    deb, pack,
+    contents::{Release, build_info, enabled},
+    deb, machines, pack,
 };
 
 /// A release with something of everything in it, its files added in this order or the other.
@@ -116,6 +116,8 @@ fn dpkg_reads_the_package() {
     let field = |field: &str| words("dpkg-deb", &["--field", &name, field], folder.path());
     assert_eq!((field("Package").trim(), field("Version").trim()), ("osmoda", "1.2.3"));
     assert!(field("Depends").contains("libc6 (>= 2.34)") && field("Depends").contains("nix-bin"));
+    // A machine with dbus-broker has a bus.
+    assert!(field("Depends").contains("dbus | dbus-system-bus,"), "{}", field("Depends"));
     let list = words("dpkg-deb", &["--contents", &name], folder.path());
     assert!(list.lines().all(|line| line.contains(" root/root ")), "{list}");
     words("dpkg-deb", &["--raw-extract", &name, "raw"], folder.path());
@@ -140,6 +142,78 @@ fn ar_and_gzip_are_as_others_write_them() {
         fs::write(folder.path().join("x.gz"), bytes).unwrap();
         assert_eq!(words("gzip", &["-dc", "x.gz"], folder.path()), "something");
     }
+}
+
+#[test]
+fn what_comes_before_a_release_is_older_than_it() {
+    let release = Release { version: "1.2.3-rc.1".to_owned(), ..release() };
+    let info = build_info(&crate::root(), &release).unwrap();
+    assert!(info.starts_with("Version: 1.2.3~rc.1\n"), "{info}");
+    let folder = tempfile::tempdir().unwrap();
+    // As install.sh compares.
+    fs::write(folder.path().join("versions"), "1.2.3\n1.2.3~rc.1\n1.2.2\n").unwrap();
+    assert_eq!(words("sort", &["-V", "versions"], folder.path()), "1.2.2\n1.2.3~rc.1\n1.2.3\n");
+    if !is_there("dpkg-deb") {
+        return;
+    }
+    let products = pack(&crate::root(), &release, &tree(false), (2, 34), Effort::Quick).unwrap();
+    let name = deb::name(&release).unwrap();
+    fs::write(folder.path().join(&name), &products[&name]).unwrap();
+    let version = words("dpkg-deb", &["--field", &name, "Version"], folder.path());
+    words("dpkg", &["--compare-versions", version.trim(), "lt", "1.2.3"], folder.path());
+    words("dpkg", &["--compare-versions", version.trim(), "gt", "1.2.2"], folder.path());
+}
+
+#[test]
+fn a_time_that_is_given_is_the_time_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| words("git", arguments, folder.path());
+    assert!(Release::at(folder.path(), None).is_err(), "no commit, and no time");
+    let unknown = Release::at(folder.path(), Some("7")).unwrap();
+    assert_eq!((unknown.commit.as_str(), unknown.epoch), ("unknown", 7));
+    git(&["init", "--quiet"]);
+    fs::write(folder.path().join("x"), "").unwrap();
+    git(&["add", "x"]);
+    git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--message=x"]);
+    let commit = git(&["rev-parse", "HEAD"]);
+    let given = Release::at(folder.path(), Some(" 7\n")).unwrap();
+    assert_eq!((given.commit.as_str(), given.epoch, given.is_changed), (commit.trim(), 7, false));
+    assert_ne!(Release::at(folder.path(), None).unwrap().epoch, 7);
+    assert!(Release::at(folder.path(), Some("yesterday")).is_err());
+    fs::write(folder.path().join("x"), "changed").unwrap();
+    assert!(Release::at(folder.path(), Some("7")).unwrap().is_changed);
+}
+
+#[test]
+fn cases_that_are_not_there_are_not_passed() {
+    assert!(machines::cases("tarball:").is_ok_and(|cases| cases.len() > 3));
+    assert!(machines::cases("tarbal1:").is_err());
+}
+
+/// Two scripts take everything away, and two see whether a switch is in flight: each pair has to mean the same.
+#[test]
+fn scripts_that_do_the_same_name_the_same() {
+    let read = |name: &str| fs::read_to_string(crate::root().join(name)).unwrap();
+    let (installer, postrm, stop_all) = (read("install.sh"), read("packaging/postrm"), read("packaging/stop-all"));
+    // What would be given to rm, with nothing there that a pattern could mean.
+    let paths = |script: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("rm() {{ shift; printf '%s\\n' \"$@\"; }}; ls() {{ false; }}; set -f; {script}");
+        let text = words("sh", &["-c", &script, "script", "purge"], folder.path());
+        text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    let set: String = installer
+        .lines()
+        .filter(|l| l.starts_with("DATA=") || l.starts_with("PROFILE="))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let purge = installer.lines().find_map(|line| line.trim().strip_prefix("[ -z \"$purge\" ] || rm")).unwrap();
+    let mut by_package = paths(&postrm);
+    // It is there while osModa runs.
+    assert!(by_package.remove("/run/osmoda"));
+    assert_eq!(by_package, paths(&format!("{set}rm{purge}")));
+    assert!(by_package.len() > 5, "{by_package:?}");
+    let in_flight = "'osmoda-switch-*.service' 'osmoda-deadman-*.timer' 'osmoda-deadman-*.service'";
+    assert!(installer.contains(in_flight) && stop_all.contains(in_flight));
 }
 
 #[test]
@@ -172,13 +246,15 @@ fn scripts_have_nothing_that_shellcheck_minds() {
     }
     let folder = tempfile::tempdir().unwrap();
     fs::copy(crate::root().join("install.sh"), folder.path().join("install.sh")).unwrap();
-    for script in ["stop-all", "postinst", "prerm", "postrm"] {
+    let scripts = deb::SCRIPTS.into_iter().chain(["stop-all"]);
+    for script in scripts.clone() {
         let text = fs::read_to_string(crate::root().join("packaging").join(script)).unwrap();
         fs::write(folder.path().join(script), text.replace("@UNITS@", "a.service b.service")).unwrap();
     }
-    let all = ["install.sh", "stop-all", "postinst", "prerm", "postrm"];
     // SC2015: `a && b || die` is meant as it reads.
-    let output = Command::new("shellcheck").args(["--exclude=SC2015"]).args(all).current_dir(&folder).output().unwrap();
+    let mut shellcheck = Command::new("shellcheck");
+    shellcheck.args(["--exclude=SC2015", "install.sh"]).args(scripts).current_dir(&folder);
+    let output = shellcheck.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 

@@ -5,9 +5,10 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    Products,
+    Built,
+    archive::Effort,
     contents::Release,
-    products,
+    package,
     programs::{self, Place},
 };
 use crate::host::run;
@@ -19,7 +20,7 @@ const NAMES: [&str; 2] = ["one", "somewhere/else/entirely"];
 ///
 /// # Errors
 /// When a build fails, or the two differ: then both stay, and the error says where.
-pub fn build(place: &Place, release: &Release) -> Result<Products> {
+pub fn build(place: &Place, release: &Release) -> Result<Built> {
     ensure!(!release.is_changed, "what is built twice is what is committed: commit first");
     // Apart from this checkout, so that nothing above is found by accident.
     let folder = tempfile::Builder::new().prefix("osmoda-twice-").tempdir_in("/var/tmp")?;
@@ -28,16 +29,17 @@ pub fn build(place: &Place, release: &Release) -> Result<Products> {
         let copy = copy(place, &folder.path().join(name))?;
         let programs =
             crate::timed(&format!("building in {}", copy.root.display()), || programs::build(&copy, release.epoch))?;
-        results.push(products(&copy, release, &programs)?);
+        results.push(package(&copy, release, &programs, Effort::Best)?);
     }
-    let differing = results[0].iter().find(|(name, bytes)| results[1].get(*name) != Some(bytes));
+    let [one, other] = [&results[0].products, &results[1].products];
+    let differing = one.iter().find(|(name, bytes)| other.get(*name) != Some(bytes));
     let Some((name, _)) = differing else {
         println!("  both are the same");
         return results.pop().context("there were two");
     };
     let folder = folder.keep();
     for (result, into) in results.iter().zip(NAMES) {
-        for (name, bytes) in result {
+        for (name, bytes) in &result.products {
             fs::write(folder.join(into).join(name), bytes)?;
         }
     }

@@ -10,15 +10,16 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
-use super::{Release, folder, root::MASKED};
+use super::{
+    Release, folder,
+    root::{MAKING, MASKED, is_made_of, mark_as, prepare},
+};
 use crate::host::{as_root, need, run};
 
 /// What is on a fresh machine; Python is "a real service".
 const PACKAGES: &str = "apt,systemd,systemd-sysv,dbus,ca-certificates,curl,procps,python3";
 /// What apt-get has at hand.
 const DOWNLOADED: &str = "nix-bin nix-setup-systemd";
-/// The file in a root that tells what it was made of.
-const MARK: &str = "etc/osmoda-machine";
 /// The variable that names a mirror of Ubuntu's archive, as http://MIRROR/ubuntu.
 pub const UBUNTU: &str = "OSMODA_UBUNTU_MIRROR";
 /// The package of its keys.
@@ -83,15 +84,10 @@ pub fn is_at_hand(system: System) -> bool {
 pub fn root(system: System) -> Result<PathBuf> {
     let path = folder().join(format!("root-{}-fresh", system.name()));
     let mark = format!("{PACKAGES} {DOWNLOADED}");
-    // Written last: a root that was cut off half-way, or is of other packages, is made anew.
-    if fs::read_to_string(path.join(MARK)).is_ok_and(|text| text == mark) {
+    if is_made_of(&path, &mark) {
         return Ok(path);
     }
-    need(&[
-        ("mmdebstrap", "mmdebstrap"),
-        ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
-        ("newuidmap", "uidmap"),
-    ])?;
+    need(&MAKING)?;
     fs::create_dir_all(folder())?;
     crate::timed(&format!("making a fresh {system} root"), || {
         run(as_root("rm").arg("-rf").arg(&path))?;
@@ -112,7 +108,10 @@ pub fn root(system: System) -> Result<PathBuf> {
             }
         }
         run(&mut command)?;
-        prepare(&path, &mark)
+        // Nix is installed later, and needs its socket.
+        let masked: Vec<&str> = MASKED.into_iter().filter(|unit| !unit.starts_with("nix")).collect();
+        prepare(&path, &masked, "")?;
+        mark_as(&path, &mark)
     })?;
     Ok(path)
 }
@@ -131,16 +130,4 @@ fn ubuntu_key(mirror: &str, folder: &Path) -> Result<PathBuf> {
         words.lines().filter(|l| l.starts_with("fpr:")).filter_map(|l| l.split(':').nth(9)).collect();
     ensure!(fingerprints == [UBUNTU_KEY], "the keys are {fingerprints:?}, and not {UBUNTU_KEY}");
     Ok(folder.join("key.gpg"))
-}
-
-fn prepare(path: &Path, mark: &str) -> Result<()> {
-    let mut script = String::from("set -e\ncd \"$1\"\n");
-    for unit in MASKED.iter().filter(|unit| !unit.starts_with("nix")) {
-        script += &format!("ln -sf /dev/null 'etc/systemd/system/{unit}'\n");
-    }
-    script += "echo osmoda > etc/hostname\nprintf '127.0.0.1 localhost osmoda\\n' > etc/hosts\n";
-    // Every machine is to have an id of its own.
-    script += &format!("rm -f etc/machine-id\ntouch etc/machine-id\nprintf %s '{mark}' > {MARK}\n");
-    run(as_root("/bin/sh").args(["-c", &script, "prepare"]).arg(path))?;
-    Ok(())
 }

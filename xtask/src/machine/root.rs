@@ -23,6 +23,12 @@ const NIXOS_PACKAGES: &str = "acl,attr,bzip2,cpio,dosfstools,fuse3,gawk,iputils-
 const VM_PACKAGES: &str = "linux-image-cloud-amd64,initramfs-tools,openssh-server,e2fsprogs";
 /// The file in a root that tells what it was made of.
 const MARK: &str = "etc/osmoda-machine";
+/// What roots are made with: programs and files, and the packages that have them.
+pub const MAKING: [(&str, &str); 3] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+    ("newuidmap", "uidmap"),
+];
 /// Units that have nothing to do in a machine that lives for a test.
 pub const MASKED: [&str; 13] = [
     "systemd-networkd.service",
@@ -67,11 +73,7 @@ pub fn root(release: Release, purpose: Purpose) -> Result<PathBuf> {
     if is_made_of(&path, &mark) {
         return Ok(path);
     }
-    need(&[
-        ("mmdebstrap", "mmdebstrap"),
-        ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
-        ("newuidmap", "uidmap"),
-    ])?;
+    need(&MAKING)?;
     fs::create_dir_all(folder())?;
     crate::timed(&format!("making a Debian {} root", release.name()), || {
         run(as_root("rm").arg("-rf").arg(&path))?;
@@ -80,7 +82,7 @@ pub fn root(release: Release, purpose: Purpose) -> Result<PathBuf> {
             .arg("--keyring=/usr/share/keyrings/debian-archive-keyring.gpg")
             .arg(release.name())
             .arg(&path))?;
-        prepare(&path)?;
+        prepare(&path, &MASKED, &format!("mkdir -p etc/nix\ncat > etc/nix/nix.conf <<'END'\n{NIX_CONF}END\n"))?;
         if !last.is_empty() {
             run(as_root("/bin/sh").args(["-c", last, "root"]).arg(&path))?;
         }
@@ -100,12 +102,13 @@ pub fn mark_as(path: &Path, mark: &str) -> Result<()> {
     Ok(())
 }
 
-fn prepare(path: &Path) -> Result<()> {
-    let mut script = String::from("set -e\ncd \"$1\"\nmkdir -p etc/nix etc/systemd/system\n");
-    for unit in MASKED {
+/// Makes a root ready to be booted. `more` is a script that is run in its folder.
+pub fn prepare(path: &Path, masked: &[&str], more: &str) -> Result<()> {
+    let mut script = String::from("set -e\ncd \"$1\"\nmkdir -p etc/systemd/system\n");
+    for unit in masked {
         script += &format!("ln -sf /dev/null 'etc/systemd/system/{unit}'\n");
     }
-    script += &format!("cat > etc/nix/nix.conf <<'END'\n{NIX_CONF}END\n");
+    script += more;
     script += "echo osmoda > etc/hostname\nprintf '127.0.0.1 localhost osmoda\\n' > etc/hosts\n";
     // Every machine is to have an id of its own.
     script += "rm -f etc/machine-id\ntouch etc/machine-id\n";

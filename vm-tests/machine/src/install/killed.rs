@@ -13,6 +13,7 @@ pub fn cases(thorough: bool) -> Vec<Case> {
         case("killed: while it installs, at any step", pick(installing::<1>, installing::<FEW>)),
         case("killed: while it installs over an older one, at any step", pick(upgrading::<1>, upgrading::<FEW>)).long(),
         case("killed: while it uninstalls, at any step", pick(uninstalling::<1>, uninstalling::<FEW>)).long(),
+        case("killed: while it uninstalls, and then the machine boots", uninstalling_and_booted),
         case("killed: with apt-get, between unpacking Nix and setting it up", with_apt),
     ]
 }
@@ -20,20 +21,21 @@ pub fn cases(thorough: bool) -> Vec<Case> {
 /// One of so many steps.
 const FEW: usize = 6;
 
-/// Runs the installer with every command that changes something counted, and killed before the N-th; 0 is none.
-const KILL: &str = r#"
+/// Runs the installer with every command that changes something counted, and killed before the N-th, or before the first
+/// that names this path; 0 is none.
+pub const KILL: &str = r#"
 limit=$1
 shift
 effect() {
-  count=$(($(cat /run/effects) + 1))
+  count=$(($(cat /run/effects 2>/dev/null || echo 0) + 1))
   echo $count >/run/effects
-  [ $count -ne $limit ] || kill -9 $$
+  case " $count $* " in *" $limit "*) kill -9 $$ ;; esac
 }
-mv() { effect; command mv "$@"; }
-rm() { effect; command rm "$@"; }
-cp() { effect; command cp "$@"; }
-mkdir() { effect; command mkdir "$@"; }
-chown() { effect; command chown "$@"; }
+mv() { effect "$@"; command mv "$@"; }
+rm() { effect "$@"; command rm "$@"; }
+cp() { effect "$@"; command cp "$@"; }
+mkdir() { effect "$@"; command mkdir "$@"; }
+chown() { effect "$@"; command chown "$@"; }
 systemctl() {
   case $1 in is-*|show|list-units|--version) ;; *) effect ;; esac
   command systemctl "$@"
@@ -42,7 +44,7 @@ systemctl() {
 "#;
 
 /// Runs it; gives how many effects it had, and whether it was killed.
-fn run(host: Host<'_>, limit: u32, words: &str) -> Result<(u32, bool)> {
+fn run(host: Host<'_>, limit: impl std::fmt::Display, words: &str) -> Result<(u32, bool)> {
     host.machine.write("/run/kill.sh", KILL)?;
     let script = format!("echo 0 >/run/effects; sh /run/kill.sh {limit} {words} 2>&1 </dev/null");
     let (status, out, _) = host.end(&["/bin/sh", "-c", &script])?;
@@ -124,6 +126,29 @@ fn uninstalling<const EVERY: usize>(host: Host<'_>) -> Result<()> {
         ends(host, "--uninstall", 0)?;
         gone(host, Gone::Tarball)
     })
+}
+
+/// What starts apps, and what stops them, go in such an order that nothing runs that nobody stops.
+fn uninstalling_and_booted(host: Host<'_>) -> Result<()> {
+    let boot = || host.machine.cut().and_then(|()| host.machine.boot());
+    let again = || -> Result<()> {
+        ends(host, "--uninstall", 0)?;
+        gone(host, Gone::Tarball)?;
+        running(host)
+    };
+    running(host)?;
+    for path in ["/usr/lib/systemd/system-generators/osmoda-generator", "/usr/lib/systemd/system/osmoda-boot.service"] {
+        let (_, killed) = run(host, path, "--uninstall")?;
+        ensure!(killed, "nothing was done with {path}");
+        boot()?;
+        again()?;
+    }
+    // Apps alone come up, without osmoda-boot and its link.
+    host.sh("systemctl disable --quiet $(cd /usr/lib/systemd/system; ls -d osmoda-*)")?;
+    boot()?;
+    serves(host, 1)?;
+    ensure!(host.end(&["/bin/ls", "/run/osmoda/generation"])?.0 != 0, "osmoda-boot has run");
+    again()
 }
 
 /// dpkg's own hook: at the second of apt-get's calls, everything that belongs to the installation is killed.

@@ -1,5 +1,5 @@
 //! The installer and the packages, on a fresh machine: no osModa, no Nix. Two releases are in [`MEDIA`]: `new`, and `old`,
-//! whose programs are others and which has a file ([`STALE`]) that the new one has not.
+//! whose programs are others and which has a file ([`STALE`]) and a unit ([`STALE_UNIT`]) that the new one has not.
 
 mod killed;
 mod nixos;
@@ -19,10 +19,12 @@ pub const MEDIA: &str = "/opt/release";
 pub const OLD: &str = "0.0.9";
 /// A file that only the older one has.
 pub const STALE: &str = "/usr/share/doc/osmoda/STALE";
+/// A unit, of a service that goes on, that only the older one has.
+pub const STALE_UNIT: &str = "osmoda-former.service";
 /// What a tarball's installation keeps of its own.
 const STATE: &str = "/var/lib/osmoda-installer";
 /// Units that an installation enables.
-const UNITS: [&str; 6] = [
+pub const UNITS: [&str; 6] = [
     "osmoda-boot.service",
     "osmoda-witness.socket",
     "osmoda-witness.service",
@@ -68,11 +70,17 @@ fn refuses(host: Host<'_>, words: &str, status: i32, why: &str) -> Result<()> {
 
 /// Runs the installer as if the machine was another one.
 fn as_system(host: Host<'_>, release: &str, words: &str) -> Result<(i32, String)> {
+    as_system_from(host, release, &format!("{MEDIA}/new/install.sh"), words)
+}
+
+/// Runs this script as if the machine was another one.
+fn as_system_from(host: Host<'_>, release: &str, script: &str, words: &str) -> Result<(i32, String)> {
     host.machine.write("/run/os-release", release)?;
     host.sh("mount --bind /run/os-release /usr/lib/os-release")?;
-    let result = installer(host, words);
+    let result = host.end(&["/bin/sh", "-c", &format!("sh {script} {words} 2>&1 </dev/null")]);
     host.sh("umount /usr/lib/os-release")?;
-    result
+    let (status, out, err) = result?;
+    Ok((status, out + &err))
 }
 
 /// Every file of the machine, with what tells a change of it: kind, mode, owner, size, time, target. What osModa writes all
@@ -127,6 +135,8 @@ fn whole(host: Host<'_>) -> Result<()> {
         ensure!(enabled.trim() == "enabled", "{unit} is {enabled}");
         ensure!(host.active(unit)? == "active", "{unit} is {}", host.active(unit)?);
     }
+    let former = host.sh(&format!("ls /etc/systemd/system/*.wants/{STALE_UNIT} 2>/dev/null || true"))?;
+    ensure!(former.is_empty() && host.active(STALE_UNIT)? == "inactive", "{STALE_UNIT} is still there: {former}");
     let (status, out, err) = host.osmoda(&["status"])?;
     ensure!(status == 0, "osmoda status: {out}{err}");
     tidy(host)
@@ -173,7 +183,8 @@ fn gone(host: Host<'_>, how: Gone) -> Result<()> {
         "/var/lib/private/osmoda-app-",
     ];
     if how != Gone::Purged {
-        kept.extend(["/etc/osmoda", "/var/lib/osmoda", "/var/lib/private/osmoda", "/nix/var/nix"]);
+        let stamps = "/var/lib/systemd/timers/stamp-osmoda-routine-";
+        kept.extend(["/etc/osmoda", "/var/lib/osmoda", "/var/lib/private/osmoda", "/nix/var/nix", stamps]);
     }
     if how == Gone::Package {
         kept.push("/var/lib/dpkg/info/osmoda");
@@ -182,6 +193,18 @@ fn gone(host: Host<'_>, how: Gone) -> Result<()> {
     ensure!(left.is_empty(), "files: {left:#?}");
     let installer = host.end(&["/bin/ls", "-d", STATE])?.1;
     ensure!(installer.is_empty(), "the installer has left {installer}");
+    Ok(())
+}
+
+/// A routine whose timer remembers when it ran last; before a purge, for it writes over the configuration.
+fn remembers(host: Host<'_>) -> Result<()> {
+    host.configure("safeSwitch: {ttl: 300ms}\n")?;
+    let text = "apiVersion: os.moda/v1\nkind: Routine\nmetadata: {name: report}\nspec:\n  trigger: {type: cron, schedule: \
+                \"30 6 * * *\", persistent: true}\n  action: {type: command, command: [/bin/true]}\n";
+    host.document("report.yaml", text)?;
+    let stamp = "/var/lib/systemd/timers/stamp-osmoda-routine-report.timer";
+    wait("the stamp of the timer", Duration::from_secs(60), || Ok(host.end(&["/bin/ls", stamp])?.0 == 0))?;
+    host.settle()?;
     Ok(())
 }
 

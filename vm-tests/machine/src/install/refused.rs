@@ -98,6 +98,15 @@ fn machines(host: Host<'_>) -> Result<()> {
         "too little room (MiB): /var has",
     )?;
     without("mount --bind /usr/bin /usr/bin; mount -o remount,bind,ro /usr/bin", "/usr/bin cannot be written")?;
+    // What the kernel is of is not what programs are of.
+    host.machine.write(
+        "/run/dpkg-i386",
+        "#!/bin/sh\n[ \"$1\" != --print-architecture ] || exec echo i386\nexec /run/dpkg \"$@\"\n",
+    )?;
+    without(
+        "cp /usr/bin/dpkg /run; chmod 755 /run/dpkg-i386; mount --bind /run/dpkg-i386 /usr/bin/dpkg",
+        "this system is of i386",
+    )?;
     let script = format!("sh {MEDIA}/new/install.sh {TARBALL} 2>&1");
     let words = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", "/bin/sh", "-c", &script];
     let (status, out, _) = host.end(&words)?;
@@ -136,10 +145,12 @@ fn arguments(host: Host<'_>) -> Result<()> {
     refuses(host, "--from https://me:secret@127.0.0.1/osmoda.deb", 2, "a password in an address")?;
     refuses(host, "--from ftp://127.0.0.1/osmoda.deb", 2, "only http and https")?;
     refuses(host, &format!("{TARBALL} --sha256 xyz"), 2, "hexadecimal")?;
+    refuses(host, &format!("{TARBALL} --source /root"), 2, "--source is for NixOS")?;
     let text = ends(host, "--help", 0)?;
     ensure!(text.contains("Exit status"), "{text}");
     let text = ends(host, "--convert", 0)?;
-    ensure!(text.contains("nixos-anywhere"), "{text}");
+    ensure!(text.contains("nix flake init -t") && text.contains("--flake .#osmoda-server"), "{text}");
+    ensure!(text.contains("disko") && text.contains("ssh key") && text.contains("/etc/nixos"), "{text}");
     let text = ends(host, "--uninstall", 0)?;
     ensure!(text.contains("nothing to do"), "{text}");
     Ok(())

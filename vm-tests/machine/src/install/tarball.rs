@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 
 use super::{
-    Gone, MEDIA, OLD, OLD_TARBALL, STALE, STATE, TARBALL, UNITS, ends, everything, gone, installer, refuses, same,
-    serves, tidy, whole, wish, without_nix,
+    Gone, MEDIA, OLD, OLD_PACKAGE, OLD_TARBALL, PACKAGE, STALE, STALE_UNIT, STATE, TARBALL, UNITS, ends, everything,
+    gone, installer, refuses, remembers, same, serves, tidy, whole, wish, without_nix,
 };
 use crate::{Host, suites::Case};
 
@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
         case("tarball: a second time nothing is changed; what is missing or stopped is put back", again),
         case("tarball: over an older one; apps go on, what only that had goes away", upgrade),
         case("tarball: unpacked, or from an address", elsewhere),
+        case("tarball: a daemon that does not start is named, and keeps no other back", bad_configuration),
         case("tarball: while a switch is in flight nothing is installed or taken away", in_flight),
         case("tarball: uninstalled, nothing is left but what is kept; installed again, all is back", uninstall),
         case("tarball: a purge leaves nothing but the data of apps", purge),
@@ -58,12 +59,12 @@ fn upgrade(host: Host<'_>) -> Result<()> {
     let (_, text) = installer(host, "--uninstall")?;
     ensure!(text.contains("osModa is uninstalled."), "{text}");
     ends(host, OLD_TARBALL, 0)?;
-    host.sh(&format!("test -e {STALE}"))?;
+    host.sh(&format!("test -e {STALE}; systemctl is-active {STALE_UNIT}"))?;
     wish(host, 2)?;
     let app = host.main_pid("osmoda-app-web.service")?;
     let daemon = host.main_pid("osmoda-agentd")?;
     let text = ends(host, TARBALL, 0)?;
-    ensure!(text.contains(&format!("over {OLD}")) && text.contains("1 taken away"), "{text}");
+    ensure!(text.contains(&format!("over {OLD}")) && text.contains("2 taken away"), "{text}");
     whole(host)?;
     ensure!(host.main_pid("osmoda-agentd")? != daemon, "agentd is the old one");
     ensure!(host.main_pid("osmoda-app-web.service")? == app, "the app was started anew");
@@ -98,6 +99,25 @@ fn elsewhere(host: Host<'_>) -> Result<()> {
     result
 }
 
+fn bad_configuration(host: Host<'_>) -> Result<()> {
+    for (kind, media) in [(TARBALL, OLD_TARBALL), (PACKAGE, OLD_PACKAGE)] {
+        ends(host, "--uninstall", 0)?;
+        ends(host, media, 0)?;
+        let before = host.main_pid("osmoda-watch")?;
+        host.sh("cp -p /etc/osmoda/agentd.yaml /root; echo 'reconcile: sometimes' >>/etc/osmoda/agentd.yaml")?;
+        let text = ends(host, kind, 5)?;
+        ensure!(text.contains("does not run or answer: osmoda-agentd.service;"), "{text}");
+        let after = host.main_pid("osmoda-watch")?;
+        ensure!(after != 0 && after != before, "osmoda-watch is the old one");
+        // Mended, it goes on from there.
+        host.sh("mv /root/agentd.yaml /etc/osmoda")?;
+        ends(host, kind, 0)?;
+        whole(host)?;
+    }
+    // dpkg is to know nothing of it.
+    ends(host, "--uninstall --purge", 0).map(drop)
+}
+
 fn in_flight(host: Host<'_>) -> Result<()> {
     ends(host, TARBALL, 0)?;
     host.document(
@@ -110,13 +130,15 @@ fn in_flight(host: Host<'_>) -> Result<()> {
     let text = ends(host, TARBALL, 0)?;
     ensure!(text.contains("nothing to do"), "{text}");
     ensure!(host.active("osmoda-agentd")? == "active", "agentd was stopped");
-    let id = host.last_switch()?["id"].as_str().unwrap_or_default().to_owned();
-    host.sh(&format!(
-        "rm /var/lib/osmoda/desired/slow.yaml; \
-         curl -sf -X POST --unix-socket /run/osmoda/watch.sock http://localhost/switch/rollback/{id}"
-    ))?;
+    // Its runner is gone, and the dead-man will see to it.
+    host.sh("rm /var/lib/osmoda/desired/slow.yaml; systemctl stop 'osmoda-switch-*.service'")?;
+    ensure!(host.last_switch()?["state"] == "probation", "{:#}", host.last_switch()?);
+    let alone = ends(host, "--uninstall", 3);
+    let alone_too = host.end(&["/usr/lib/osmoda/stop-all"])?;
+    host.sh("systemctl start $(systemctl list-units --no-legend --plain 'osmoda-deadman-*.timer' | cut -d' ' -f1 | sed s/timer/service/)")?;
     host.settle()?;
-    for text in refused {
+    ensure!(alone_too.0 == 1 && alone_too.2.contains("a switch is in flight"), "stop-all: {alone_too:?}");
+    for text in refused.into_iter().chain([alone]) {
         let text = text?;
         ensure!(text.contains("a switch is in flight"), "{text}");
     }
@@ -149,6 +171,7 @@ fn uninstall(host: Host<'_>) -> Result<()> {
 fn purge(host: Host<'_>) -> Result<()> {
     ends(host, TARBALL, 0)?;
     wish(host, 5)?;
+    remembers(host)?;
     ends(host, "--uninstall --purge", 0)?;
     gone(host, Gone::Purged)?;
     let nix = host.sh("nix-store --version; ls -d /nix/store")?;

@@ -127,7 +127,7 @@ class Fleet:
             spec["enabled"] = self.random.random() < 0.5
         else:
             amount = f"0.{self.revision % 1000:04}1"
-            rule = {"name": "small", "effect": "allow", "match": {"chains": ["ethereum"], "maxAmount": amount}}
+            rule = {"name": "small", "effect": "allow", "match": {"chains": ["ethereum"], "maxAmount": amount, "maxFee": "0.01"}}
             spec = {"wallets": [o.name], "rules": [rule]}
         return {"apiVersion": "os.moda/v1", "kind": o.kind, "metadata": metadata, "spec": spec}
 

@@ -9,6 +9,7 @@ use super::{
     Case,
     http::{call, call_as},
     quick,
+    switch::runs,
 };
 use crate::{Host, wait};
 
@@ -235,10 +236,6 @@ fn bad(seconds: u32) -> Value {
     object("App", "bad", &spec)
 }
 
-fn sleeps(host: Host<'_>, seconds: u32) -> Result<bool> {
-    Ok(host.end(&["/usr/bin/pgrep", "-f", &format!("^/bin/sleep {seconds}$")])?.0 == 0)
-}
-
 fn needs_what_waits(host: Host<'_>) -> Result<()> {
     quick::clear(host)?;
     let first = new_seconds(host)?;
@@ -262,14 +259,12 @@ fn needs_what_waits(host: Host<'_>) -> Result<()> {
         };
         wait("its place", SOON, || Ok(code("App/agent-needs")?.as_deref() == Some("waits-for-others")))?;
         ensure!(code("App/base")?.as_deref() == Some("author-failed"), "{:?}", code("App/base")?);
-        ensure!(!sleeps(host, first + 1)? && !sleeps(host, first + 2)?, "what waits runs");
+        ensure!(!runs(host, first + 1)? && !runs(host, first + 2)?, "what waits runs");
         // What is shown is what an apply would do: nothing.
         let (status, out, err) = host.osmoda(&["diff"])?;
         ensure!(status == 0, "{status} {out}{err}");
         wish(host, 0, "bad", &sleeper("bad", first + 3))?;
-        wait("all of them", SOON, || {
-            Ok(sleeps(host, first + 1)? && sleeps(host, first + 2)? && sleeps(host, first + 3)?)
-        })?;
+        wait("all of them", SOON, || Ok(runs(host, first + 1)? && runs(host, first + 2)? && runs(host, first + 3)?))?;
         host.settle()?;
         quick::clear(host)
     })
@@ -278,30 +273,29 @@ fn needs_what_waits(host: Host<'_>) -> Result<()> {
 fn bad_change(host: Host<'_>) -> Result<()> {
     quick::clear(host)?;
     let first = new_seconds(host)?;
-    let runs = |seconds: u32| sleeps(host, seconds);
     let undone = || Ok::<_, anyhow::Error>(host.events("switch.rolled-back")?.len());
     with(host, CONFIG, false, || {
         // Together, and one of them after the other.
         wish(host, 0, "bad", &bad(first))?;
         wish(host, AGENT, "good", &sleeper("agent-good", first + 1))?;
-        wait("the good change", SOON, || runs(first + 1))?;
+        wait("the good change", SOON, || runs(host, first + 1))?;
         host.settle()?;
-        ensure!(!runs(first)?, "what fails runs");
+        ensure!(!runs(host, first)?, "what fails runs");
         ensure!(host.condition("App/bad", "Active")?.1 == "RolledBack", "{:?}", host.condition("App/bad", "Active")?);
         wait("its place", SOON, || Ok(host.condition("App/agent-good", "Active")?.0 == "True"))?;
         // What fails is not tried again because somebody else wishes something.
         let before = undone()?;
         wish(host, AGENT, "good", &sleeper("agent-good", first + 2))?;
-        wait("the next change", SOON, || runs(first + 2))?;
+        wait("the next change", SOON, || runs(host, first + 2))?;
         host.settle()?;
         ensure!(undone()? == before, "{} switches were undone, and then {}", before, undone()?);
         let status = host.json(&["status"])?;
         ensure!(status["state"] == "quarantined", "{status}");
         // Nor does it have to be: its author changes it.
         wish(host, 0, "bad", &sleeper("bad", first + 3))?;
-        wait("what was bad", SOON, || runs(first + 3))?;
+        wait("what was bad", SOON, || runs(host, first + 3))?;
         host.settle()?;
-        ensure!(host.json(&["status"])?["state"] == "idle" && runs(first + 2)?);
+        ensure!(host.json(&["status"])?["state"] == "idle" && runs(host, first + 2)?);
         quick::clear(host)
     })
 }

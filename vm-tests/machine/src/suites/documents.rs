@@ -153,7 +153,9 @@ fn examples(host: Host<'_>) -> Result<()> {
     ensure!(count > 0, "there are no examples in {}", folder.display());
     wait("the verdict", Duration::from_secs(120), || {
         let status = host.settle()?;
-        Ok(status["objects"].as_u64() >= Some(count) && status["state"] == "idle")
+        // Between two switches it is idle, too, with more to come.
+        let is_all = status["objects"].as_u64() >= Some(count) && status["state"] == "idle";
+        Ok(is_all && host.osmoda(&["diff"])?.0 == 0)
     })?;
     let list = host.json(&["get"])?;
     for object in list["objects"].as_array().into_iter().flatten() {

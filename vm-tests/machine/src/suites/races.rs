@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{Case, quick};
+use super::{Case, quick, switch::runs};
 use crate::{Host, wait};
 
 /// The suite.
@@ -118,10 +118,6 @@ fn wish(host: Host<'_>, uid: u32, folder: &str, document: &Value) -> Result<()> 
     host.machine.write(&file, &document.to_string())?;
     host.sh(&format!("chown {uid} {file}; mv -T {file} {DESIRED}/{folder}/wish.json"))?;
     Ok(())
-}
-
-fn runs(host: Host<'_>, seconds: u32) -> Result<bool> {
-    Ok(host.end(&["/usr/bin/pgrep", "-xf", &format!("/bin/sleep {seconds}")])?.0 == 0)
 }
 
 /// The honest author's change comes into force, whatever else goes on.
