@@ -139,8 +139,8 @@ in
     systemd.services.osmoda-agentd = lib.mkMerge [
       nix
       {
-        # Builds are the Nix daemon's: in its sandbox, by its users, within the limits of its unit, and not in agentd's. The
-        # runner of a switch has this from agentd. At boot nothing is built, and the daemon is not there yet.
+        # Builds are the Nix daemon's: in its sandbox, by its users, within the limits of its unit, and not in agentd's. With
+        # backend `nixos`, whose runner builds systems, the runner of a switch has this from agentd. At boot nothing is built, and the daemon is not there yet.
         environment = lib.mkIf config.nix.enable { NIX_REMOTE = lib.mkDefault "daemon"; };
       }
     ];

@@ -41,7 +41,7 @@ let
       }
     '';
     WalletPolicy = ''
-      { default = { wallets = [ "*" ]; rules = [ { effect = "deny"; } ]; }; }
+      { default = { wallets = [ "*" ]; rules = [ { name = "nothing"; effect = "deny"; } ]; }; }
     '';
     Watcher = ''
       {

@@ -160,22 +160,19 @@ async fn get_plan(api: Api, call: Call, request: PlanRequest) -> Result<PlanAnsw
     check_options(&api, call.peer, &request.documents, false).await?;
     let mut controller = api.controller.lock().await;
     controller.admit(None, false).await.map_err(|e| e.problem())?;
-    let renderers = controller.judge.renderers.clone();
-    let generation = |world: &World| {
-        let wanted = request.build.then(|| generation_of(world, &renderers).map_err(|e| e.problem()));
-        wanted.transpose()
-    };
     let (plan, held, generation) = if request.documents.is_empty() {
         // What would be made real next: an apply can be held to it.
-        let turn = controller.turn().map_err(|e| e.problem())?;
-        controller.left_out = turn.waits;
-        let generation = generation(turn.world.as_ref().unwrap_or(&controller.world))?;
+        let mut turn = controller.turn().map_err(|e| e.problem())?;
+        controller.left_out = std::mem::take(&mut turn.waits);
+        let generation = request.build.then(|| turn.take_generation(&controller.world, &controller.judge.renderers));
         (turn.plan, controller.world.held().iter().cloned().collect(), generation)
     } else {
         let mut trial = trial(&controller, &request.documents, call.peer, &api.machine)?;
         let plan = plan_of(&controller.base, &mut trial, &controller.judge);
-        (plan.map_err(|e| StepError::from(e).problem())?, Vec::new(), generation(&trial)?)
+        let generation = request.build.then(|| generation_of(&trial, &controller.judge.renderers));
+        (plan.map_err(|e| StepError::from(e).problem())?, Vec::new(), generation)
     };
+    let generation = generation.transpose().map_err(|e| e.problem())?;
     let problems = controller.problems();
     let manager = controller.manager.clone();
     let base = if plan.body.closure == ClosureDiff::default() { None } else { Some(controller.base.manifest.clone()) };

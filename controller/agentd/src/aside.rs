@@ -3,14 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     sync::Arc,
 };
 
 use osmoda_generation::{
     assemble::Generation,
     authors::{Wishes, wishes},
-    plan::Base,
+    plan::{Base, Renderers, old_document},
     store_path::StorePath,
 };
 use osmoda_safeswitch::QuarantineEntry;
@@ -35,8 +34,8 @@ use crate::{
 pub(crate) struct Turn {
     /// What will be then, unless it is all that is wished.
     pub world: Option<World>,
-    /// That as a generation.
-    pub generation: Option<Generation>,
+    /// That as a generation, where it was needed to choose.
+    generation: Option<Generation>,
     /// The way there.
     pub plan: Plan,
     /// What waits, with its author (uid), and why.
@@ -60,6 +59,16 @@ enum Wait {
     Rule(String),
 }
 
+impl Turn {
+    /// What will be then, as a generation; `all` that is wished, unless it is a part of that.
+    pub(crate) fn take_generation(&mut self, all: &World, renderers: &Renderers) -> Result<Generation, StepError> {
+        match self.generation.take() {
+            Some(generation) => Ok(generation),
+            None => generation_of(self.world.as_ref().unwrap_or(all), renderers),
+        }
+    }
+}
+
 impl Controller {
     /// What is made real next.
     pub(crate) fn turn(&mut self) -> Result<Turn, StepError> {
@@ -75,7 +84,7 @@ impl Controller {
         let mut failed: Waiting = failed.collect();
         for (uid, wait) in &failed {
             if let Wait::Failed(entry) = wait {
-                let theirs = self.changes_of(|other| other == *uid);
+                let theirs = self.changes_of(*uid);
                 self.mark(&theirs, entry);
             }
         }
@@ -92,9 +101,13 @@ impl Controller {
         // That very state may have failed before, although others have been committed since.
         let failed_before =
             |path: &StorePath| entries.iter().find(|entry| entry.path == path.as_str() && !entry.is_over(now));
-        let mut everybody = failed.clone();
+        let mut everybody = Waiting::new();
+        let mut tried = BTreeSet::new();
         for (is_trial, mut going) in turns {
             going.retain(|uid| !failed.contains_key(uid));
+            if !tried.insert(going.clone()) {
+                continue;
+            }
             if going.len() == changes.len() {
                 let generation = generation_of(&self.world, &self.judge.renderers)?;
                 // Whose fault it was is not known, and nobody asks for parts of what is held.
@@ -113,10 +126,9 @@ impl Controller {
             let generation = generation_of(&world, &self.judge.renderers)?;
             if let Some(entry) = failed_before(generation.path()) {
                 if let (1, Some(uid)) = (going.len(), going.pop_first()) {
-                    let theirs = self.changes_of(|other| other == uid);
+                    let theirs = self.changes_of(uid);
                     self.mark(&theirs, entry);
                     failed.insert(uid, Wait::Failed(entry.clone()));
-                    everybody.extend(failed.clone());
                 }
                 continue;
             }
@@ -136,7 +148,7 @@ impl Controller {
         let plan = plan_of_changed(&self.base, &mut world, &changed, &self.judge)?;
         let mut waits = Vec::new();
         for (uid, wait) in waiting {
-            for reference in self.changes_of(|other| other == *uid) {
+            for reference in self.changes_of(*uid) {
                 let problem = wait.problem(&reference);
                 let at = self.world.admitted().get(&reference).map(Admitted::position);
                 waits.push((*uid, at.map_or(problem.clone(), |at| problem.at(at))));
@@ -151,16 +163,14 @@ impl Controller {
 
     /// Lets everybody's changes be tried again.
     pub(crate) fn clear_quarantine(&self, path: &str) -> Result<(), StepError> {
-        let quarantine = self.machine.quarantine();
-        quarantine.remove(path)?;
-        Ok(quarantine.absolve(self.wishes_of_changes().into_keys())?)
+        Ok(self.machine.quarantine().release(path, || self.wishes_of_changes())?)
     }
 
-    /// Objects with changes of such authors. Who had an object and who has it now have both changed it.
-    fn changes_of(&self, whose: impl Fn(u32) -> bool) -> Vec<ObjectRef> {
+    /// Objects with changes of an author. Who had an object and who has it now have both changed it.
+    fn changes_of(&self, uid: u32) -> Vec<ObjectRef> {
         let theirs = self.changed.iter().filter(|reference| {
             let (old, new) = self.authors_of(reference);
-            [old, new].into_iter().flatten().any(&whose)
+            old == Some(uid) || new == Some(uid)
         });
         theirs.cloned().collect()
     }
@@ -233,10 +243,10 @@ impl Controller {
 
 /// An object as it is in a generation.
 fn admitted_in(base: &Base, reference: &ObjectRef) -> Result<Admitted, StepError> {
-    let file = base.folder.join(format!("desired/{}/{}.json", reference.kind, reference.name));
     let missing = || std::io::Error::other(format!("{reference} is not in {}", base.folder.display()));
     let entry = base.manifest.objects.get(reference).ok_or_else(missing)?;
-    let text = fs::read_to_string(&file)?;
+    let text = old_document(base, reference)?.ok_or_else(missing)?;
+    let file = base.document(reference);
     let object = Object::from_json(&text).map_err(|e| std::io::Error::other(format!("{}: {e}", file.display())))?;
     Ok(Admitted {
         canonical: text.into(),

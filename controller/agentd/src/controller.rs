@@ -17,7 +17,6 @@ use osmoda_systemd::Manager;
 use serde_json::json;
 
 use crate::{
-    aside::Turn,
     building::generation_of,
     ingest::Judge,
     options::{CHECKING, OptionChecks},
@@ -309,16 +308,16 @@ impl Controller {
         if apply.is_some_and(|a| a.clear_quarantine) {
             self.clear_quarantine(generation_of(&self.world, &self.judge.renderers)?.path().as_str())?;
         }
-        let Turn { world, generation, plan, waits, failed, is_trial } = self.turn()?;
-        self.left_out = waits;
-        if !plan.is_empty() {
+        let mut turn = self.turn()?;
+        self.left_out = std::mem::take(&mut turn.waits);
+        if !turn.plan.is_empty() {
             self.timings.plan = microseconds(began);
         }
-        if let Some(wanted) = apply.and_then(|a| a.plan.as_ref()).filter(|id| **id != plan.id.to_string()) {
+        if let Some(wanted) = apply.and_then(|a| a.plan.as_ref()).filter(|id| **id != turn.plan.id.to_string()) {
             let waits = if self.left_out.is_empty() { "" } else { ", for some changes wait" };
-            let message = format!("the plan is {} now, not {wanted}{waits}", plan.id);
+            let message = format!("the plan is {} now, not {wanted}{waits}", turn.plan.id);
             self.holding = Some(("plan-changed", message));
-            return Ok((plan, Step::Settled));
+            return Ok((turn.plan, Step::Settled));
         }
         if !self.world.held().is_empty() {
             let message =
@@ -326,42 +325,39 @@ impl Controller {
             self.holding = Some(("held", message));
         }
         let rebuild = apply.is_some_and(|a| a.rebuild);
-        let is_nothing = world.as_ref().unwrap_or(&self.world).admitted().is_empty();
-        if plan.is_empty() && !rebuild && (self.base.path.is_some() || is_nothing) {
+        let is_nothing = turn.world.as_ref().unwrap_or(&self.world).admitted().is_empty();
+        if turn.plan.is_empty() && !rebuild && (self.base.path.is_some() || is_nothing) {
             self.settle_statuses();
-            if let Some(entry) = failed {
-                return Ok(self.hold(plan, &entry));
+            if let Some(entry) = turn.failed {
+                return Ok(self.hold(turn.plan, &entry));
             }
             if let Some((_, problem)) = self.left_out.first() {
                 self.holding = Some(("quarantined", problem.detail.clone()));
             }
-            return Ok((plan, Step::Settled));
+            return Ok((turn.plan, Step::Settled));
         }
         if apply.is_none()
             && let Some(why) = self.waits_for_apply()?
         {
             self.holding = Some(why);
-            return Ok((plan, Step::Settled));
+            return Ok((turn.plan, Step::Settled));
         }
-        let generation = match generation {
-            Some(generation) => generation,
-            None => generation_of(world.as_ref().unwrap_or(&self.world), &self.judge.renderers)?,
-        };
+        let generation = turn.take_generation(&self.world, &self.judge.renderers)?;
         let path = generation.path().clone();
         let entry = self.machine.quarantine().get(path.as_str())?;
         if let Some(entry) = entry.filter(|entry| !entry.is_over(osmoda_schemas::now())) {
-            let objects: Vec<ObjectRef> = plan.body.objects.iter().map(|change| change.object.clone()).collect();
+            let objects: Vec<ObjectRef> = turn.plan.body.objects.iter().map(|change| change.object.clone()).collect();
             self.mark(&objects, &entry);
-            return Ok(self.hold(plan, &entry));
+            return Ok(self.hold(turn.plan, &entry));
         }
         // The root comes first: a garbage collection at any instant finds it.
         self.machine.roots.pin(NEXT, &path)?;
         self.machine.store.add(&generation).await?;
-        let request = self.request(&plan, &generation, apply);
+        let request = self.request(&turn.plan, &generation, apply);
         let id = start(&self.machine, &self.manager, request).await?;
         self.switch = Some(id.clone());
-        self.is_trial_next = !is_trial;
-        Ok((plan, Step::Switching(id)))
+        self.is_trial_next = !turn.is_trial;
+        Ok((turn.plan, Step::Switching(id)))
     }
 
     /// What is wished was tried, and did not work out.

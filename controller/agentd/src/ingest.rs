@@ -108,7 +108,7 @@ impl Judge {
         if broken.is_empty()
             && let Err(error) = self.renderers.render(object)
         {
-            broken.push(render_violation(&error));
+            broken.extend(render_violations(error));
         }
         let hash = ContentHash::of(&canonical);
         if let Spec::NixosConfig(config) = &object.spec {
@@ -222,16 +222,16 @@ fn asks_of_nixos(object: &Object) -> Option<OptionsOf> {
     }
 }
 
-fn render_violation(error: &RenderError) -> Violation {
-    match error {
+fn render_violations(error: RenderError) -> Vec<Violation> {
+    let one = match error {
+        RenderError::Rules(violations) => return violations,
         RenderError::NeedsNixos { reason, .. } => {
-            Violation::new("needs-nixos-backend", "kind", reason.clone(), "use it on NixOS with `backend: nixos`")
+            Violation::new("needs-nixos-backend", "kind", reason, "use it on NixOS with `backend: nixos`")
         }
-        RenderError::Field { field, reason } => {
-            Violation::new("not-renderable", field.clone(), reason.clone(), "change the field")
-        }
+        RenderError::Field { field, reason } => Violation::new("not-renderable", field, reason, "change the field"),
         RenderError::Tree(error) => {
             Violation::new("path-traversal", "spec.files", error.to_string(), "use plain relative paths")
         }
-    }
+    };
+    vec![one]
 }

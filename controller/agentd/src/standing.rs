@@ -113,7 +113,8 @@ mod tests {
                     entry.path = format!("{round}");
                     quarantine.add(entry).unwrap();
                 } else {
-                    quarantine.absolve(going.iter().copied()).unwrap();
+                    let gone = wishes(&of(&|uid| going.contains(uid)));
+                    quarantine.release("", || gone).unwrap();
                     open.retain(|uid, _| !going.contains(uid));
                 }
                 if restless {

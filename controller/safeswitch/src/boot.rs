@@ -69,8 +69,7 @@ fn is_committed(machine: &Machine, record: &SwitchRecord) -> Result<bool, Switch
     if booted.as_ref().map(|path| path.as_str()) == systems.target.as_deref() {
         return Ok(true);
     }
-    let base =
-        systems.default.as_ref().unwrap_or(&systems.base).parse().map_err(|e| SwitchError::Record(format!("{e}")))?;
+    let base = systems.way_back().parse().map_err(|e| SwitchError::Record(format!("{e}")))?;
     backend::lead_back(&machine.profile_of(record), &base)?;
     Ok(false)
 }

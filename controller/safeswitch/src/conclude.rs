@@ -102,11 +102,9 @@ pub(crate) fn judge(machine: &Machine, record: &SwitchRecord) -> Result<(), Swit
     };
     let freed = match (record.state, record.purpose) {
         (SwitchState::Committed, SwitchPurpose::Apply) => {
-            let is_known = quarantine.list().is_ok_and(|all| all.iter().any(|entry| !entry.wishes.is_empty()));
-            let authors = if is_known { told_wishes(machine, record) } else { Wishes::new() };
-            quarantine.remove(&record.target).and_then(|()| quarantine.absolve(authors.into_keys()))
+            quarantine.release(&record.target, || told_wishes(machine, record))
         }
-        (SwitchState::Committed, SwitchPurpose::Rollback) => quarantine.remove(&record.target),
+        (SwitchState::Committed, SwitchPurpose::Rollback) => quarantine.release(&record.target, Wishes::new),
         _ => Ok(()),
     };
     written.and(freed).map_err(SwitchError::io("the quarantine"))

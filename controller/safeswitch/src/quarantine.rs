@@ -125,28 +125,21 @@ impl Quarantine {
         self.write(&all)
     }
 
-    /// Lets a generation be tried again.
+    /// Lets a generation be tried again, and forgets what authors have failed with; they are asked for where any failed.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn remove(&self, path: &str) -> io::Result<()> {
+    pub fn release(&self, path: &str, authors: impl FnOnce() -> Wishes) -> io::Result<()> {
         let mut all = self.list().unwrap_or_default();
         let before = all.len();
-        all.retain(|e| e.path != path);
-        if all.len() == before { Ok(()) } else { self.write(&all) }
-    }
-
-    /// Forgets what these authors (uid) have failed with.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn absolve(&self, authors: impl IntoIterator<Item = u32>) -> io::Result<()> {
-        let mut all = self.list().unwrap_or_default();
-        let mut changed = false;
-        for uid in authors {
-            for entry in &mut all {
-                changed |= entry.wishes.remove(&uid).is_some();
-            }
+        let failed = all.iter().any(|entry| !entry.wishes.is_empty());
+        let authors = if failed { authors() } else { Wishes::new() };
+        all.retain(|entry| entry.path != path);
+        let mut changed = all.len() != before;
+        for entry in &mut all {
+            let wishes = entry.wishes.len();
+            entry.wishes.retain(|uid, _| !authors.contains_key(uid));
+            changed |= entry.wishes.len() != wishes;
         }
         if changed { self.write(&all) } else { Ok(()) }
     }

@@ -305,7 +305,7 @@ async fn an_activation_follows_the_rules_and_reports_what_failed() {
         (pid("t-a-same.service").await, pid("t-a-never.service").await, pid("t-a-changed.service").await);
     let wanted: BTreeSet<String> = new.keys().map(|name| (*name).to_owned()).collect();
     let units = Move { from: &parse(&old), to: &parse(&new), wanted: &wanted };
-    let report = activate(&manager, units, Duration::from_secs(3), async || {
+    let report = activate(&manager, units, Duration::from_secs(10), async || {
         for name in old.keys() {
             fs::remove_file(Path::new(UNITS).join(name)).unwrap();
         }

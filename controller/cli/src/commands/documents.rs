@@ -120,7 +120,7 @@ pub async fn apply(context: &Context, arguments: &Apply) -> Result<u8, Failure> 
         eprint!("{}", table(&context.printer, &answer.plan, &answer.plan.body.units, &[]));
     }
     match &answer.switch {
-        Some(id) if arguments.wait => Ok(wait::follow(context, id).await?.1),
+        Some(id) if arguments.wait => wait::follow(context, id).await,
         Some(id) => {
             context
                 .printer
@@ -147,7 +147,7 @@ pub async fn delete(context: &Context, objects: &[ObjectRef], wait: bool) -> Res
     // In mode `auto` this has begun by itself; here its outcome is asked for.
     let answer = agentd.call::<PostApply>(&ApplyRequest::default()).await?;
     match &answer.switch {
-        Some(id) if wait => Ok(wait::follow(context, id).await?.1),
+        Some(id) if wait => wait::follow(context, id).await,
         _ => {
             context.printer.print(&answer, |_| String::new())?;
             Ok(0)

@@ -1,18 +1,17 @@
 //! `generations`, `rollback`, `gc`, `history`.
 
 use jiff::Unit;
-use osmoda_safeswitch::{Journal, short_id};
+use osmoda_safeswitch::short_id;
 use osmoda_schemas::{
     operation::Nothing,
     ops::{
         agentd::{GcRequest, ListGenerations, PostGc, PostRollback, RollbackRequest},
         watch::SwitchList,
     },
-    problem::Problem,
     switch::{SwitchPurpose, SwitchState},
 };
 
-use super::wait;
+use super::{switch, wait};
 use crate::{
     context::{Context, Failure},
     print::{Cell, Tone},
@@ -50,7 +49,7 @@ pub async fn list(context: &Context) -> Result<u8, Failure> {
 pub async fn rollback(context: &Context, generation: Option<u64>, wait: bool) -> Result<u8, Failure> {
     let started = context.agentd().call::<PostRollback>(&RollbackRequest { generation }).await?;
     if wait {
-        return Ok(wait::follow(context, &started.switch).await?.1);
+        return wait::follow(context, &started.switch).await;
     }
     context.printer.print(&started, |_| format!("switch {} has begun; see `osmoda history`\n", started.switch))?;
     Ok(0)
@@ -70,11 +69,7 @@ pub async fn gc(context: &Context, keep: u32) -> Result<u8, Failure> {
 
 /// Shows switches of the past, from their records: also when no daemon runs.
 pub fn history(context: &Context, limit: usize) -> Result<u8, Failure> {
-    let journal = Journal::new(context.state_dir.join("switch"), context.run_dir.join("switch"));
-    let switches = journal
-        .list(limit)
-        .map_err(|e| Problem::new(500, "journal-not-readable", format!("{}: {e}", journal.folder().display())))?;
-    let list = SwitchList { switches };
+    let list = SwitchList { switches: switch::latest(context, limit)? };
     context.printer.print(&list, |printer| {
         let rows: Vec<Vec<Cell>> = list
             .switches

@@ -7,7 +7,7 @@ use osmoda_schemas::{
         watch::{CommitSwitch, RollbackSwitch},
     },
     problem::Problem,
-    switch::SwitchState,
+    switch::{SwitchRecord, SwitchState},
 };
 
 use super::wait;
@@ -32,19 +32,23 @@ pub async fn decide(context: &Context, id: Option<&str>, decision: Decision) -> 
             SwitchState::RolledBack
         }
     };
-    let (state, status) = wait::follow(context, &request.id).await?;
-    Ok(match state {
-        SwitchState::Failed => status,
+    Ok(match wait::end(context, &request.id).await? {
+        SwitchState::Failed => wait::FAILED,
         state if state == wanted => 0,
         _ => OTHERWISE,
     })
 }
 
-fn find(context: &Context, id: Option<&str>) -> Result<String, Problem> {
+/// The latest switches, the newest first.
+pub fn latest(context: &Context, limit: usize) -> Result<Vec<SwitchRecord>, Problem> {
     let journal = Journal::new(context.state_dir.join("switch"), context.run_dir.join("switch"));
-    let records = journal
-        .list(LATEST)
-        .map_err(|e| Problem::new(500, "journal-not-readable", format!("{}: {e}", journal.folder().display())))?;
+    journal
+        .list(limit)
+        .map_err(|e| Problem::new(500, "journal-not-readable", format!("{}: {e}", journal.folder().display())))
+}
+
+fn find(context: &Context, id: Option<&str>) -> Result<String, Problem> {
+    let records = latest(context, LATEST)?;
     let Some(id) = id else {
         let open = records.into_iter().find(|record| !record.state.is_final());
         let nothing = || Problem::new(409, "no-switch", "no switch goes on");

@@ -23,10 +23,19 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Exit status of a switch that was undone.
 const ROLLED_BACK: u8 = 3;
 /// Exit status of a switch that could not be undone.
-const FAILED: u8 = 4;
+pub const FAILED: u8 = 4;
 
-/// Follows a switch to its end; progress goes to standard error. Gives its last state, and the exit status that says so.
-pub async fn follow(context: &Context, id: &str) -> Result<(SwitchState, u8), Failure> {
+/// Follows a switch to its end, and gives the exit status that says how it ended.
+pub async fn follow(context: &Context, id: &str) -> Result<u8, Failure> {
+    Ok(match end(context, id).await? {
+        SwitchState::Committed => 0,
+        SwitchState::RolledBack => ROLLED_BACK,
+        _ => FAILED,
+    })
+}
+
+/// Follows a switch to its end; progress goes to standard error.
+pub async fn end(context: &Context, id: &str) -> Result<SwitchState, Failure> {
     let watch = context.watch();
     let request = Id { id: id.to_owned() };
     let mut shown = String::new();
@@ -75,12 +84,7 @@ pub async fn follow(context: &Context, id: &str) -> Result<(SwitchState, u8), Fa
             _ => format!("{}: {failure}\n", printer.paint("THE ROLLBACK FAILED", Tone::Bad)),
         }
     })?;
-    let status = match record.state {
-        SwitchState::Committed => 0,
-        SwitchState::RolledBack => ROLLED_BACK,
-        _ => FAILED,
-    };
-    Ok((record.state, status))
+    Ok(record.state)
 }
 
 /// On a terminal the line is replaced, elsewhere each state gets one of its own.

@@ -122,7 +122,7 @@ impl Backend for Nixos {
         async move {
             let systems = systems(&runner.record)?;
             let Err(error) = boot_entry_of(&built(systems)?).await else { return Ok(()) };
-            let base = path(systems.default.as_deref().unwrap_or(&systems.base))?;
+            let base = path(systems.way_back())?;
             lead_back(&runner.machine.profile_of(&runner.record), &base)?;
             if let Err(error) = boot_entry_of(&base).await {
                 tracing::error!("THE BOOT LOADER, somebody has to look: {error}");
