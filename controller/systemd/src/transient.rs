@@ -154,7 +154,8 @@ impl Manager {
     /// when it fails.
     ///
     /// # Errors
-    /// When systemd refuses, for instance because the unit exists, or the program cannot be executed.
+    /// When systemd refuses, for instance because the unit exists, the program cannot be executed, or it has ended badly
+    /// before systemd saw it run; a [`TransientService::restart_after`] starts that one again none the less.
     pub async fn start_transient(&self, unit: &str, service: &TransientService) -> Result<(), SystemdError> {
         if let Link::StandIn(stand_in) = self.link() {
             return around(unit, CALL, stand_in.start_transient(unit, service)).await;

@@ -150,19 +150,23 @@ async fn what_is_confined_reaches_no_more_than_it_may() {
 async fn transient_units_survive_a_daemon_reload() {
     machine!();
     let manager = Manager::connect().await.unwrap();
-    let file = "/run/t-reloaded";
-    let _ = fs::remove_file(file);
-    // A script, for systemd 252 does not keep a `$` or a `;` over a daemon-reload.
-    let script = format!("#!/bin/sh\necho \"$1\" \"$$\" >> {file}\ntest $(wc -l < {file}) -ge 2\n");
+    let (file, go) = ("/run/t-reloaded", "/run/t-reload-go");
+    let _ = (fs::remove_file(file), fs::remove_file(go));
+    // A script, for systemd 252 does not keep a `$` or a `;` over a daemon-reload. It lives until it may fail: of a
+    // program that is gone before systemd saw it run, the start has failed.
+    let script = format!(
+        "#!/bin/sh\necho \"$1\" \"$$\" >> {file}\nuntil test -e {go}; do sleep 0.1; done\ntest $(wc -l < {file}) -ge 2\n"
+    );
     fs::write("/run/t-script", script).unwrap();
     fs::set_permissions("/run/t-script", fs::Permissions::from_mode(0o755)).unwrap();
     let mut service = TransientService::new("test", vec!["/run/t-script".into(), "a  \"b\" %h".into()]);
-    // It fails at first; started again after the reload, from what systemd wrote down, it does the same.
+    // It fails after the reload; started again, from what systemd wrote down, it does the same.
     service.restart_after = Some(Duration::from_secs(1));
     manager.start_transient("t-reload.service", &service).await.unwrap();
     manager.start_transient_timer("t-reload-timer", LONG, &service).await.unwrap();
     manager.daemon_reload(LONG).await.unwrap();
     assert_eq!(manager.status("t-reload-timer.timer").await.unwrap().active, ActiveState::Active);
+    fs::write(go, "").unwrap();
     let started = Instant::now();
     while fs::read_to_string(file).unwrap_or_default().lines().count() < 2 {
         assert!(started.elapsed() < Duration::from_secs(10), "it was not started again");
