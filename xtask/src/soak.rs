@@ -45,7 +45,7 @@ pub struct Soak {
     /// The Debian release of the machine.
     #[arg(long, value_enum, default_value_t = Release::Bookworm)]
     release: Release,
-    /// Write the tables into docs/reliability.md, too, each of a part that was run.
+    /// Write the tables into docs/reliability.md, too, each of a part that was run, and as it goes on.
     #[arg(long)]
     write: bool,
 }
@@ -64,17 +64,19 @@ impl Soak {
             parts.push(("ledger", table, failed));
         }
         if wants("simulation") {
-            let (table, failed) = simulation::run(self.schedules)?;
+            let (table, failed) = simulation::run(self.schedules, |table| self.keep("simulation", table))?;
             parts.push(("simulation", table, failed));
         }
         let mut add = |part, rows: Vec<Row>| {
             parts.push((part, table(&rows), rows.iter().map(|row| row.failures.len()).sum()));
         };
         if wants("matrix") {
-            add("matrix", crashes::matrix(self.machines, self.release, self.passages)?);
+            let so_far = |rows: &[Row]| self.keep("matrix", &table(rows));
+            add("matrix", crashes::matrix(self.machines, self.release, self.passages, &so_far)?);
         }
         if wants("cuts") {
-            add("cuts", crashes::cuts(self.machines, self.release, self.cuts)?);
+            let so_far = |rows: &[Row]| self.keep("cuts", &table(rows));
+            add("cuts", crashes::cuts(self.machines, self.release, self.cuts, &so_far)?);
         }
         if wants(LOAD) {
             let (table, failed) = self.load()?;
@@ -85,12 +87,15 @@ impl Soak {
         }
         for (part, table, _) in &parts {
             println!("{table}");
-            if self.write {
-                page::write_part("reliability.md", part, table)?;
-            }
+            self.keep(part, table)?;
         }
         let failed: usize = parts.iter().map(|(_, _, failed)| failed).sum();
         if failed > 0 { bail!("{failed} tries failed") } else { Ok(()) }
+    }
+
+    /// Writes a part's table into the page, if it is to be.
+    fn keep(&self, part: &str, table: &str) -> Result<()> {
+        if self.write { page::write_part("reliability.md", part, table) } else { Ok(()) }
     }
 
     /// A large machine that is edited all the time, with programs as they are shipped. Returns its table, and how much does not hold.

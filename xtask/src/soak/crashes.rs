@@ -53,8 +53,11 @@ impl What {
     }
 }
 
+/// What is done with the rows as they are so far.
+pub(super) type SoFar<'a> = &'a (dyn Fn(&[Row]) -> Result<()> + Sync);
+
 /// Every passage of every place, at most so many of each: killed, and refused by the disk where it may be.
-pub(super) fn matrix(machines: u32, release: Release, passages: u32) -> Result<Vec<Row>> {
+pub(super) fn matrix(machines: u32, release: Release, passages: u32, so_far: SoFar<'_>) -> Result<Vec<Row>> {
     let first = fresh(1, release)?;
     let (mut rows, mut tries) = (Vec::new(), Vec::new());
     for (place, times) in crash::explore(Host { machine: first.as_ref() })? {
@@ -73,11 +76,11 @@ pub(super) fn matrix(machines: u32, release: Release, passages: u32) -> Result<V
         }
     }
     first.down()?;
-    carry_out(machines, release, rows, tries)
+    carry_out(machines, release, rows, tries, so_far)
 }
 
 /// The machine cut off at so many random instants.
-pub(super) fn cuts(machines: u32, release: Release, cuts: u32) -> Result<Vec<Row>> {
+pub(super) fn cuts(machines: u32, release: Release, cuts: u32, so_far: SoFar<'_>) -> Result<Vec<Row>> {
     let mut tries = Vec::new();
     for _ in 0..cuts {
         let mut chance = [0; 4];
@@ -85,7 +88,7 @@ pub(super) fn cuts(machines: u32, release: Release, cuts: u32) -> Result<Vec<Row
         let after = crash::SPAN.mul_f64(f64::from(u32::from_le_bytes(chance)) / f64::from(u32::MAX));
         tries.push(Try { row: 0, what: What::Cut { after } });
     }
-    carry_out(machines, release, vec![Row::new("the machine cut off at a random instant")], tries)
+    carry_out(machines, release, vec![Row::new("the machine cut off at a random instant")], tries, so_far)
 }
 
 fn fresh(number: u32, release: Release) -> Result<Box<dyn Owned>> {
@@ -97,7 +100,7 @@ fn fresh(number: u32, release: Release) -> Result<Box<dyn Owned>> {
 }
 
 /// Tries it all, each on the machine that is free.
-fn carry_out(machines: u32, release: Release, rows: Vec<Row>, tries: Vec<Try>) -> Result<Vec<Row>> {
+fn carry_out(machines: u32, release: Release, rows: Vec<Row>, tries: Vec<Try>, so_far: SoFar<'_>) -> Result<Vec<Row>> {
     let all = tries.len();
     let (rows, left) = (Mutex::new(rows), Mutex::new(VecDeque::from(tries)));
     let work = |number: u32| -> Result<()> {
@@ -117,11 +120,12 @@ fn carry_out(machines: u32, release: Release, rows: Vec<Row>, tries: Vec<Try>) -
                 }
             }
             let failed: usize = rows.iter().map(|row| row.failures.len()).sum();
-            drop(rows);
             let to_come = lock(&left).len();
             if to_come.is_multiple_of(10) {
                 eprintln!("{to_come} of {all} to come, {failed} failed");
+                so_far(&rows)?;
             }
+            drop(rows);
             if outcome.is_err() {
                 let words = ["/usr/bin/journalctl", "-q", "-n", "60", "--no-pager", "-o", "short-precise"];
                 let journal = Host { machine: machine.as_ref() }.end(&words).map(|(_, out, _)| out);

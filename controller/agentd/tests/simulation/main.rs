@@ -2,7 +2,8 @@
 //! closes cut-off switches after a boot run in one thread and in virtual time, on a simulated systemd and store, and real
 //! files. Each seed is a story of its own ([`script`]), judged by the invariants of DESIGN.md ([`checks`]).
 //!
-//! `OSMODA_SCHEDULES=100000` tells more stories, `OSMODA_SEED=n` one of them again, with its trace.
+//! `OSMODA_SEEDS=100000` tells more stories, `OSMODA_SEEDS=2000..7000` others, `OSMODA_SEED=n` one of them again, with its
+//! trace.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -16,6 +17,8 @@ mod systemd;
 
 use std::{
     collections::BTreeMap,
+    io::Write,
+    ops::Range,
     path::Path,
     sync::{
         Mutex,
@@ -26,8 +29,8 @@ use std::{
 use machine::{Outcome, Sim};
 use tokio::runtime::Builder;
 
-/// Stories of a normal run.
-const SCHEDULES: u64 = 2000;
+/// The stories of a normal run.
+const STORIES: Range<u64> = 0..2000;
 /// One in so many is told twice.
 const AGAIN: u64 = 50;
 
@@ -62,6 +65,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
+/// The stories that are told: the environment variable OSMODA_SEEDS, as how many or as FROM..TO.
+fn stories() -> Range<u64> {
+    let Ok(text) = std::env::var("OSMODA_SEEDS") else { return STORIES };
+    let (from, to) = text.split_once("..").unwrap_or(("0", &text));
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
 #[test]
 fn invariants_hold_in_every_schedule() {
     // Files in memory: how long a disk takes is not what this is about.
@@ -74,18 +84,15 @@ fn invariants_hold_in_every_schedule() {
         assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
         return;
     }
-    let schedules = number("OSMODA_SCHEDULES").unwrap_or(SCHEDULES);
-    let (next, told, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let stories = stories();
+    let (next, told, failed) = (AtomicU64::new(stories.start), AtomicU64::new(0), Mutex::new(Vec::new()));
     let counts: Mutex<BTreeMap<&str, u64>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= schedules || failed.lock().unwrap().len() >= 5 {
+            if seed >= stories.end || failed.lock().unwrap().len() >= 5 {
                 return;
-            }
-            if seed > 0 && seed % 10_000 == 0 {
-                eprintln!("{seed} of {schedules} stories");
             }
             let mut outcome = tell(seed, parent);
             told.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +118,8 @@ fn invariants_hold_in_every_schedule() {
     // Fewer than were asked for, after too many failures.
     let figures = serde_json::json!({ "stories": told.into_inner(), "failed": failed.len(), "counts": counts });
     if let Some(file) = std::env::var_os("OSMODA_FIGURES") {
-        std::fs::write(file, figures.to_string()).unwrap();
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{figures}").unwrap();
     }
     println!("{figures}");
     let seeds: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
