@@ -29,7 +29,7 @@ use osmoda_generation::plan::Renderers;
 use osmoda_mcp::McpServers;
 use osmoda_nixos::NixosConfigs;
 use osmoda_routines::Routines;
-use osmoda_wallets::WalletPolicies;
+use osmoda_wallets::{WalletPolicies, Wallets};
 use osmoda_watch::Watchers;
 
 /// What objects of each kind become.
@@ -41,6 +41,7 @@ pub fn renderers() -> Renderers {
         Arc::new(NixosConfigs),
         Arc::new(Routines),
         Arc::new(WalletPolicies),
+        Arc::new(Wallets),
         Arc::new(Watchers),
     ])
 }

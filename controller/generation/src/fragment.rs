@@ -99,6 +99,6 @@ pub fn primary_unit(object: &ObjectRef) -> Option<String> {
         Kind::App => Some(format!("osmoda-app-{name}.service")),
         Kind::Routine => Some(format!("osmoda-routine-{name}.service")),
         Kind::McpServer => Some(format!("osmoda-mcp-{name}.service")),
-        Kind::Watcher | Kind::WalletPolicy | Kind::NixosConfig => None,
+        Kind::Watcher | Kind::Wallet | Kind::WalletPolicy | Kind::NixosConfig => None,
     }
 }

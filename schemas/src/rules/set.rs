@@ -65,7 +65,7 @@ pub fn facts(object: &Object) -> Facts {
         Spec::Routine(routine) => Facts { after: routine.after.clone(), tier: routine.tier, ..Facts::default() },
         Spec::Watcher(watcher) => Facts { target: watcher.target.clone(), tier: watcher.tier, ..Facts::default() },
         Spec::WalletPolicy(policy) => Facts { wallets: policy.wallets.clone(), ..Facts::default() },
-        Spec::NixosConfig(_) => Facts::default(),
+        Spec::Wallet(_) | Spec::NixosConfig(_) => Facts::default(),
     }
 }
 

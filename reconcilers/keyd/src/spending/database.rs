@@ -12,7 +12,7 @@ use osmoda_wallet_policy::{Policy, Spend, What};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Reserve, SpendError,
+    Event, Note, Reserve, SpendError,
     sums::{Sums, kept},
 };
 
@@ -42,6 +42,13 @@ CREATE TABLE spend (
   amount      BLOB NOT NULL
 ) STRICT;
 CREATE INDEX of ON spend (reservation);
+CREATE TABLE event (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  at          INTEGER NOT NULL,
+  kind        TEXT NOT NULL,
+  reservation INTEGER REFERENCES reservation (id),
+  payload     TEXT NOT NULL
+) STRICT;
 CREATE TABLE approval (
   wallet   TEXT NOT NULL,
   payload  BLOB NOT NULL,
@@ -148,7 +155,7 @@ impl Database {
             "INSERT INTO reservation (at, wallet, payload, chain, chain_id, caller) VALUES (?, ?, ?, ?, ?, ?)",
         )?;
         let chain_id = reserve.chain_id.map(|id| id.to_string());
-        let chain = chain_name(reserve.chain);
+        let chain = reserve.chain.to_string();
         let values =
             params![at.as_millisecond(), reserve.wallet.as_str(), reserve.payload, chain, chain_id, reserve.caller];
         let id = insert.insert(values)?;
@@ -161,9 +168,33 @@ impl Database {
         Ok(id)
     }
 
-    pub fn release(&self, id: i64) -> Result<(), SpendError> {
-        self.db.prepare_cached("UPDATE reservation SET released = 1 WHERE id = ?")?.execute([id])?;
+    /// False: there is no such reservation, or not any longer.
+    pub fn release(&self, id: i64) -> Result<bool, SpendError> {
+        let mut update = self.db.prepare_cached("UPDATE reservation SET released = 1 WHERE id = ? AND NOT released")?;
+        Ok(update.execute([id])? == 1)
+    }
+
+    /// Writes down what happened.
+    pub fn note(&self, note: &Note, reservation: Option<i64>, at: Timestamp) -> Result<(), SpendError> {
+        let mut insert =
+            self.db.prepare_cached("INSERT INTO event (at, kind, reservation, payload) VALUES (?, ?, ?, ?)")?;
+        insert.execute(params![at.as_millisecond(), note.kind, reservation, note.payload])?;
         Ok(())
+    }
+
+    /// What happened after an event, from the earliest on.
+    pub fn events(&self, after: i64, most: u32) -> Result<Vec<Event>, SpendError> {
+        let mut query = self
+            .db
+            .prepare_cached("SELECT id, at, kind, reservation, payload FROM event WHERE id > ? ORDER BY id LIMIT ?")?;
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+        let rows = query.query_map(params![after, most], read)?;
+        rows.map(|row| {
+            let (id, at, kind, reservation, payload) = row?;
+            Ok(Event { id, at: time(at)?, kind, reservation, payload })
+        })
+        .collect()
     }
 
     pub fn approve(&self, wallet: &Name, payload: &[u8; 32], by: u32, until: Timestamp) -> Result<(), SpendError> {
@@ -197,15 +228,8 @@ fn time(millis: i64) -> Result<Timestamp, SpendError> {
     Timestamp::from_millisecond(millis).map_err(damaged)
 }
 
-fn chain_name(chain: Chain) -> &'static str {
-    match chain {
-        Chain::Ethereum => "ethereum",
-        Chain::Solana => "solana",
-    }
-}
-
 fn chain_of(name: &str) -> Option<Chain> {
-    [Chain::Ethereum, Chain::Solana].into_iter().find(|chain| chain_name(*chain) == name)
+    [Chain::Ethereum, Chain::Solana].into_iter().find(|chain| chain.to_string() == name)
 }
 
 /// What no limit can be over is not kept.

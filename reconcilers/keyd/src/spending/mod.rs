@@ -55,6 +55,47 @@ pub struct Reserve {
     pub caller: u32,
     /// Somebody else has to have approved it.
     pub needs_approval: bool,
+    /// What is written down of it for others, in the same commit.
+    pub note: Note,
+}
+
+/// Something that happened, for others to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What, such as `wallet.signed`.
+    pub kind: &'static str,
+    /// All about it, in JSON.
+    pub payload: String,
+}
+
+/// Something that happened, as it was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number; later ones are larger.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What, such as `wallet.signed`.
+    pub kind: String,
+    /// The reservation that it is about.
+    pub reservation: Option<i64>,
+    /// All about it, in JSON.
+    pub payload: String,
+}
+
+/// An approval that is to be remembered.
+#[derive(Clone, Debug)]
+pub struct Approve {
+    /// The wallet.
+    pub wallet: Name,
+    /// What is approved: that of [`Reserve::payload`].
+    pub payload: [u8; 32],
+    /// By whom (uid).
+    pub approver: u32,
+    /// Until when.
+    pub until: Timestamp,
+    /// What is written down of it for others.
+    pub note: Note,
 }
 
 /// It is written down, and may be signed.
@@ -116,7 +157,7 @@ impl Spending {
         self.ask(|answer| writer::Ask::Reserve(Box::new(reserve), answer))
     }
 
-    /// Takes a reservation back of which nothing was signed, which the caller knows for certain.
+    /// Takes a reservation back of which nothing was signed, which the caller knows for certain. Writes that down, too.
     ///
     /// # Errors
     /// When it cannot be made durable: then it counts on.
@@ -128,8 +169,32 @@ impl Spending {
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub fn approve(&self, wallet: Name, payload: [u8; 32], approver: u32, until: Timestamp) -> Result<(), SpendError> {
-        self.ask(|answer| writer::Ask::Approve(wallet, payload, approver, until, answer))
+    pub fn approve(&self, approve: Approve) -> Result<(), SpendError> {
+        self.ask(|answer| writer::Ask::Approve(Box::new(approve), answer))
+    }
+
+    /// Uses an approval up that is no signature's, and writes down what it was used for.
+    ///
+    /// # Errors
+    /// When there is none of somebody else, or it cannot be made durable.
+    pub fn use_approval(&self, wallet: Name, payload: [u8; 32], caller: u32, note: Note) -> Result<(), SpendError> {
+        self.ask(|answer| writer::Ask::Use(wallet, payload, caller, note, answer))
+    }
+
+    /// Writes down that something happened.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub fn note(&self, note: Note) -> Result<(), SpendError> {
+        self.ask(|answer| writer::Ask::Note(note, answer))
+    }
+
+    /// What happened after an event, from the earliest on; 0: from the first.
+    ///
+    /// # Errors
+    /// When the book cannot be read.
+    pub fn events(&self, after: i64, most: u32) -> Result<Vec<Event>, SpendError> {
+        self.ask(|answer| writer::Ask::Events(after, most, answer))
     }
 
     /// What is left of each limit for these wallets together, and how many signatures; for people to look at.

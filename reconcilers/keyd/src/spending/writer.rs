@@ -8,7 +8,7 @@ use osmoda_failpoint as failpoint;
 use osmoda_schemas::name::Name;
 use osmoda_wallet_policy::Limit;
 
-use super::{Reservation, Reserve, SpendError, database::Database, sums::Sums};
+use super::{Approve, Event, Note, Reservation, Reserve, SpendError, database::Database, sums::Sums};
 
 /// Most questions that share a commit.
 const TOGETHER: usize = 256;
@@ -19,7 +19,10 @@ type Answer<T> = mpsc::SyncSender<Result<T, SpendError>>;
 pub(super) enum Ask {
     Reserve(Box<Reserve>, Answer<Reservation>),
     Release(i64, Answer<()>),
-    Approve(Name, [u8; 32], u32, Timestamp, Answer<()>),
+    Approve(Box<Approve>, Answer<()>),
+    Use(Name, [u8; 32], u32, Note, Answer<()>),
+    Note(Note, Answer<()>),
+    Events(i64, u32, Answer<Vec<Event>>),
     Left(Vec<Name>, Vec<Limit>, Answer<Vec<(U256, Option<u32>)>>),
 }
 
@@ -86,22 +89,38 @@ impl Writer {
         match ask {
             Ask::Reserve(reserve, answer) => {
                 let granted = self.reserve(&reserve);
-                // Half of it may be written: none of this commit stays.
-                if let Err(SpendError::Database(error)) = &granted {
-                    self.broken = Some(error.clone());
-                }
+                self.all_or_nothing(&granted);
                 later(granted, answer, told);
             }
             Ask::Release(id, answer) => {
-                let released = self.database.release(id).and_then(|()| self.load());
-                if let Err(error) = &released {
-                    self.broken = Some(error.to_string());
-                }
+                let released = self.release(id);
+                self.all_or_nothing(&released);
                 later(released, answer, told);
             }
-            Ask::Approve(wallet, payload, approver, until, answer) => {
+            Ask::Approve(approve, answer) => {
+                let now = self.now();
+                let Approve { wallet, payload, approver, until, note } = *approve;
                 let approved = self.database.approve(&wallet, &payload, approver, until);
+                let approved = approved.and_then(|()| self.database.note(&note, None, now));
+                self.all_or_nothing(&approved);
                 later(approved, answer, told);
+            }
+            Ask::Use(wallet, payload, caller, note, answer) => {
+                let now = self.now();
+                let used = self.database.use_approval(&wallet, &payload, caller, now);
+                let used = used.and_then(|used| if used { Ok(()) } else { Err(SpendError::NotApproved) });
+                let used = used.and_then(|()| self.database.note(&note, None, now));
+                self.all_or_nothing(&used);
+                later(used, answer, told);
+            }
+            Ask::Note(note, answer) => {
+                let noted = self.database.note(&note, None, self.now());
+                self.all_or_nothing(&noted);
+                later(noted, answer, told);
+            }
+            Ask::Events(after, most, answer) => {
+                // As one of the commit: what is told is durable.
+                later(self.database.events(after, most), answer, told);
             }
             Ask::Left(together, limits, answer) => {
                 let now = self.now();
@@ -110,6 +129,22 @@ impl Writer {
                 let _ = answer.send(Ok(left));
             }
         }
+    }
+
+    /// What could not be written may be written in half: then none of this commit stays.
+    fn all_or_nothing<T>(&mut self, done: &Result<T, SpendError>) {
+        if let Err(SpendError::Database(error)) = done {
+            self.broken = Some(error.clone());
+        }
+    }
+
+    fn release(&mut self, id: i64) -> Result<(), SpendError> {
+        if self.database.release(id)? {
+            let note = Note { kind: "wallet.released", payload: "{}".to_owned() };
+            self.database.note(&note, Some(id), self.now())?;
+            self.load()?;
+        }
+        Ok(())
     }
 
     /// The time; it never goes back, so that no window opens a second time.
@@ -139,6 +174,7 @@ impl Writer {
             return Err(SpendError::NotApproved);
         }
         let id = self.database.write(reserve, now)?;
+        self.database.note(&reserve.note, Some(id), now)?;
         self.sums.add(&reserve.wallet, (reserve.chain, reserve.chain_id), now, &reserve.spends);
         self.latest = now;
         Ok(Reservation { id, again: false })
@@ -170,7 +206,10 @@ fn refuse(ask: Ask, error: &SpendError) {
     let error = || SpendError::Database(error.to_string());
     match ask {
         Ask::Reserve(_, answer) => drop(answer.send(Err(error()))),
-        Ask::Release(_, answer) | Ask::Approve(.., answer) => drop(answer.send(Err(error()))),
+        Ask::Release(_, answer) | Ask::Approve(_, answer) | Ask::Use(.., answer) | Ask::Note(_, answer) => {
+            drop(answer.send(Err(error())));
+        }
+        Ask::Events(.., answer) => drop(answer.send(Err(error()))),
         Ask::Left(.., answer) => drop(answer.send(Err(error()))),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 use osmoda_chains::{U256, effects::Chain};
-use osmoda_keyd::spending::Reserve;
+use osmoda_keyd::spending::{Note, Reserve};
 use osmoda_schemas::{kinds::wallet_policy::Calendar, name::Name};
 use osmoda_wallet_policy::{Limit, Period, Spend, What};
 use rusqlite::Connection;
@@ -54,6 +54,7 @@ pub fn ask(chance: &mut fastrand::Rng, (writer, request): (u64, u64)) -> Reserve
         limits: limits.map(|limit| (limit, amount)).collect(),
         caller: 1000,
         needs_approval: false,
+        note: note(),
     }
 }
 
@@ -91,4 +92,8 @@ pub fn is_known(file: &Path, payload: &[u8]) -> bool {
     let count: i64 =
         db.query_row("SELECT count(*) FROM reservation WHERE payload = ?", [payload], |row| row.get(0)).unwrap();
     count == 1
+}
+
+pub fn note() -> Note {
+    Note { kind: "wallet.signed", payload: r#"{"a":1}"#.to_owned() }
 }

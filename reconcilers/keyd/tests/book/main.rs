@@ -17,7 +17,8 @@ use std::{
 use common::*;
 use jiff::{SignedDuration, Timestamp};
 use osmoda_chains::{U256, effects::Chain};
-use osmoda_keyd::spending::{Reserve, SpendError, Spending};
+use osmoda_keyd::spending::{Approve, Event, Reserve, SpendError, Spending};
+use osmoda_schemas::name::Name;
 use osmoda_wallet_policy::{Period, Spend, What};
 
 /// Callers at the same time.
@@ -86,6 +87,7 @@ fn one(amount: u64, payload: u8) -> Reserve {
         limits: vec![(limit("hour", &[], 100, Period::Window(SignedDuration::from_hours(1)), Some(3)), amount)],
         caller: 1000,
         needs_approval: false,
+        note: note(),
     }
 }
 
@@ -137,7 +139,10 @@ fn an_approval_is_of_one_payload_by_somebody_else_and_once() {
     let is_refused = |payload| matches!(book.reserve(asked(payload)), Err(SpendError::NotApproved));
     assert!(is_refused(1));
     let until = Timestamp::from_millisecond(START + 60_000).unwrap();
-    let approve = |payload: u8, by| book.approve("w".parse().unwrap(), [payload; 32], by, until).unwrap();
+    let approve = |payload: u8, approver| {
+        let wallet = "w".parse().unwrap();
+        book.approve(Approve { wallet, payload: [payload; 32], approver, until, note: note() }).unwrap();
+    };
     approve(1, 1000);
     assert!(is_refused(1), "nobody approves what they ask for");
     approve(1, 0);
@@ -148,6 +153,36 @@ fn an_approval_is_of_one_payload_by_somebody_else_and_once() {
     approve(3, 0);
     now.fetch_add(60_000, Ordering::SeqCst);
     assert!(is_refused(3), "it is over");
+}
+
+#[test]
+fn what_happened_is_told_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("book.db");
+    let now = Arc::new(AtomicI64::new(START));
+    let book = open(&file, &now);
+    let first = book.reserve(one(1, 1)).unwrap();
+    // What is refused, and what was granted before, did not happen.
+    assert!(book.reserve(one(1000, 2)).is_err());
+    assert!(book.reserve(one(1, 1)).unwrap().again);
+    book.release(first.id).unwrap();
+    book.release(first.id).unwrap();
+    let (wallet, until) = ("w".parse::<Name>().unwrap(), Timestamp::from_millisecond(START + 60_000).unwrap());
+    let unused = book.use_approval(wallet.clone(), [9; 32], 0, note());
+    assert!(matches!(unused, Err(SpendError::NotApproved)));
+    let approve = Approve { wallet: wallet.clone(), payload: [9; 32], approver: 1, until, note: note() };
+    book.approve(approve).unwrap();
+    book.use_approval(wallet, [9; 32], 0, note()).unwrap();
+    book.note(note()).unwrap();
+    drop(book);
+    let events = open(&file, &now).events(0, 10).unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.reservation)).collect();
+    let (signed, released) = (("wallet.signed", Some(first.id)), ("wallet.released", Some(first.id)));
+    let other = ("wallet.signed", None);
+    assert_eq!(told, [signed, released, other, other, other]);
+    let from: Vec<Event> = open(&file, &now).events(events[1].id, 2).unwrap();
+    assert_eq!(from, events[2..4]);
+    assert_eq!((events[0].payload.as_str(), events[0].at.as_millisecond()), (r#"{"a":1}"#, START));
 }
 
 #[test]

@@ -1,0 +1,256 @@
+//! What is signed, and why not: an order is read, decided about, written down, and only then signed.
+
+use jiff::{SignedDuration, Timestamp};
+use osmoda_chains::{U256, effects::Chain, hex};
+use osmoda_schemas::{
+    name::Name,
+    ops::keyd::{Approval, ApproveRequest, ExplainedLimit, ExplainedPart, Explanation, Order, PassedRule, Signature},
+    problem::Problem,
+};
+use osmoda_wallet_policy::{Amount, Decision, Limit, Request, Verdict, native_decimals};
+use serde_json::json;
+
+use super::{
+    force::Ruled,
+    keyd::{Able, Keyd, policy_view, signer_problem, spend_problem},
+    order::Prepared,
+    users,
+};
+use crate::{
+    signer::SignerError,
+    spending::{Approve, Note, Reserve, SpendError},
+};
+
+/// How long an approval holds when nothing is said, in seconds, and at most.
+const APPROVAL: (u32, u32) = (600, 86_400);
+
+impl Keyd {
+    /// Signs an order.
+    ///
+    /// # Errors
+    /// The refusal, with the rule or limit that refuses.
+    pub fn sign(&self, name: &Name, order: &Order, caller: u32) -> Result<Signature, Problem> {
+        let force = self.force();
+        force.check()?;
+        let able = self.able(&force, name)?;
+        let ruled = self.ruled(&force, &able.id)?;
+        let prepared = Prepared::new(order, &able.id.public, &ruled.policy)?;
+        let decision = decide(&ruled, &prepared, caller);
+        let payload = prepared.digest(&able.id);
+        let needs_approval = match &decision.verdict {
+            Verdict::Allow => None,
+            Verdict::NeedsApproval { why, .. } => Some(why.clone()),
+            Verdict::Refuse(_) => return Err(refusal(&decision, &ruled)),
+        };
+        let effects = &prepared.effects;
+        let reserve = Reserve {
+            wallet: name.clone(),
+            together: self.together(&force, &ruled, &able.id),
+            payload,
+            chain: effects.chain,
+            chain_id: effects.chain_id,
+            spends: decision.spends.clone(),
+            limits: decision.limits.iter().map(|(limit, amount)| ((*limit).clone(), *amount)).collect(),
+            caller,
+            needs_approval: needs_approval.is_some(),
+            note: note(&able, &ruled, &prepared, &decision, caller, &payload),
+        };
+        let reservation = self.book.reserve(reserve).map_err(|error| match error {
+            SpendError::NotApproved => needs(name, &payload, &needs_approval.unwrap_or_default(), &ruled),
+            SpendError::Limit { limit, left, wanted } => over(&ruled, &limit, left, wanted, &decision),
+            other => spend_problem(&other).hint(format!("the policy is `{}`", ruled.name)),
+        })?;
+        let signed = able.signer.sign(&able.id, &prepared.payload()).map_err(|error| {
+            // What was granted before may have been signed before.
+            if !reservation.again && nothing_was_signed(&able, &error) {
+                let _ = self.book.release(reservation.id).inspect_err(|e| tracing::error!("{e}"));
+            }
+            signer_problem(&error)
+        })?;
+        let max_fee = Amount::text(effects.max_fee, native_decimals(effects.chain));
+        let max_fee = effects.fee_payer.map(|_| max_fee);
+        let finished = prepared.finish(&able.id.public, &signed)?;
+        Ok(Signature {
+            wallet: name.clone(),
+            address: able.id.public.address(),
+            signature: finished.signature,
+            signed_hash: finished.signed_hash,
+            transaction_hash: finished.transaction_hash,
+            transaction: finished.transaction,
+            missing_signers: finished.missing_signers,
+            max_fee,
+            policy: ruled.name.clone(),
+            reservation: reservation.id,
+            again: reservation.again,
+        })
+    }
+
+    /// What would come of an order.
+    ///
+    /// # Errors
+    /// When it cannot be told: the wallet is not there, or the order makes no sense.
+    pub fn explain(&self, name: &Name, order: &Order, caller: u32) -> Result<Explanation, Problem> {
+        let force = self.force();
+        force.check()?;
+        let able = self.able(&force, name)?;
+        let ruled = self.ruled(&force, &able.id)?;
+        let prepared = Prepared::new(order, &able.id.public, &ruled.policy)?;
+        let decision = decide(&ruled, &prepared, caller);
+        let limits: Vec<Limit> = decision.limits.iter().map(|(limit, _)| (*limit).clone()).collect();
+        let left = self.book.left(self.together(&force, &ruled, &able.id), limits);
+        let left = left.map_err(|error| spend_problem(&error))?;
+        let told = decision.limits.iter().zip(left).map(|((limit, amount), (left, signatures))| ExplainedLimit {
+            limit: limit.name.clone(),
+            wanted: Amount::text(*amount, limit.decimals),
+            left: Amount::text(left, limit.decimals),
+            signatures,
+        });
+        let limits: Vec<ExplainedLimit> = told.collect();
+        let (verdict, why, hint) = match &decision.verdict {
+            Verdict::Refuse(refusal) => ("refuse", Some(refusal.detail.clone()), Some(refusal.hint.to_owned())),
+            Verdict::NeedsApproval { why, .. } => ("needs-approval", Some(why.clone()), None),
+            Verdict::Allow => ("allow", None, None),
+        };
+        let explanation = Explanation {
+            verdict: verdict.to_owned(),
+            why,
+            hint,
+            policy: policy_view(&ruled),
+            payload: hex::encode(&prepared.digest(&able.id)),
+            parts: parts(&decision),
+            limits,
+        };
+        Ok(held_against_limits(explanation, &decision))
+    }
+
+    /// Remembers an approval.
+    ///
+    /// # Errors
+    /// When the caller may not approve.
+    pub fn approve(&self, request: &ApproveRequest, caller: u32) -> Result<Approval, Problem> {
+        let force = self.force();
+        let known = self.list().wallets.into_iter().find(|wallet| wallet.name == request.wallet);
+        let known = known.ok_or_else(|| {
+            Problem::new(404, "no-such-wallet", format!("there is no wallet {}", request.wallet))
+                .hint("`osmoda wallet list` tells which there are")
+        })?;
+        let ruled = known.policy.and_then(|policy| force.policies.iter().find(|ruled| ruled.name == policy).cloned());
+        let names = users::names(caller);
+        let may = |ruled: &Ruled| ruled.approvers.iter().any(|approver| names.contains(approver));
+        if caller != 0 && !ruled.is_some_and(|ruled| may(&ruled)) {
+            return Err(Problem::new(
+                403,
+                "no-approver",
+                format!("uid {caller} approves nothing of {}", request.wallet),
+            )
+            .hint("root does, and whom the wallet's policy lists under `approvers`"));
+        }
+        let payload: [u8; 32] = hex::decode_array(&request.payload).map_err(|error| {
+            Problem::new(422, "invalid-request", error.to_string())
+                .field("payload")
+                .hint("what the refusal, or `osmoda wallet explain`, tells")
+        })?;
+        let ttl = request.ttl_secs.unwrap_or(APPROVAL.0);
+        if ttl == 0 || ttl > APPROVAL.1 {
+            let detail = format!("an approval holds from 1 to {} seconds", APPROVAL.1);
+            return Err(Problem::new(422, "invalid-request", detail).field("ttlSecs"));
+        }
+        let until = Timestamp::now().checked_add(SignedDuration::from_secs(ttl.into())).unwrap_or(Timestamp::MAX);
+        let words = json!({ "wallet": request.wallet, "payload": request.payload, "by": caller, "until": until });
+        let note = Note { kind: "wallet.approved", payload: words.to_string() };
+        let approve = Approve { wallet: request.wallet.clone(), payload, approver: caller, until, note };
+        self.book.approve(approve).map_err(|error| spend_problem(&error))?;
+        Ok(Approval { wallet: request.wallet.clone(), payload: request.payload.clone(), until })
+    }
+}
+
+fn decide<'a>(ruled: &'a Ruled, prepared: &'a Prepared, caller: u32) -> Decision<'a> {
+    ruled.policy.decide(&Request {
+        operation: prepared.operation,
+        effects: &prepared.effects,
+        typed_data: prepared.facts.clone(),
+        callers: users::names(caller),
+        now: Timestamp::now(),
+    })
+}
+
+/// Of a remote signer nobody knows what it did when it does not answer.
+fn nothing_was_signed(able: &Able, error: &SignerError) -> bool {
+    able.is_ours || matches!(error, SignerError::Sign(_) | SignerError::Peer { .. })
+}
+
+fn refusal(decision: &Decision<'_>, ruled: &Ruled) -> Problem {
+    let Verdict::Refuse(refusal) = &decision.verdict else {
+        return Problem::new(500, "internal-error", "what is not refused was");
+    };
+    let problem = Problem::new(403, refusal.code, format!("the policy `{}`: {}", ruled.name, refusal.detail));
+    problem.hint(refusal.hint)
+}
+
+fn needs(name: &Name, payload: &[u8; 32], why: &str, ruled: &Ruled) -> Problem {
+    let payload = hex::encode(payload);
+    Problem::new(403, "needs-approval", format!("the policy `{}`: {why}", ruled.name)).hint(format!(
+        "somebody else who may approve: `osmoda wallet approve {name} {payload}`; then ask for the same again"
+    ))
+}
+
+fn over(ruled: &Ruled, limit: &Name, left: U256, wanted: U256, decision: &Decision<'_>) -> Problem {
+    let known = decision.limits.iter().find(|(known, _)| known.name == *limit);
+    let text = |units: U256| known.map_or_else(|| units.to_string(), |(known, _)| Amount::text(units, known.decimals));
+    let detail =
+        format!("the policy `{}`: the limit `{limit}` lets {} more pass, not {}", ruled.name, text(left), text(wanted));
+    Problem::new(403, "limit-reached", detail).hint("fees count; wait until its time is over, or ask for less")
+}
+
+fn parts(decision: &Decision<'_>) -> Vec<ExplainedPart> {
+    let told = decision.parts.iter().map(|part| ExplainedPart {
+        part: part.part.clone(),
+        rule: part.rule.as_ref().map(|(rule, _)| rule.clone()),
+        effect: part.rule.as_ref().map(|(_, effect)| *effect),
+        passed: part.passed.iter().map(|(rule, why)| PassedRule { rule: rule.clone(), why: why.clone() }).collect(),
+    });
+    told.collect()
+}
+
+/// An order that the rules let pass is refused none the less when a limit does not.
+fn held_against_limits(mut told: Explanation, decision: &Decision<'_>) -> Explanation {
+    if told.verdict == "refuse" {
+        return told;
+    }
+    let over = decision.limits.iter().zip(&told.limits).find(|((limit, amount), told)| {
+        let left = Amount::parse(&told.left).map_or(U256::ZERO, |left| left.units(limit.decimals));
+        *amount > left || told.signatures == Some(0)
+    });
+    if let Some((_, limit)) = over {
+        told.why = Some(match limit.signatures {
+            Some(0) => format!("the limit `{}` lets no more signatures pass", limit.limit),
+            _ => format!("the limit `{}` lets {} more pass, not {}", limit.limit, limit.left, limit.wanted),
+        });
+        told.hint = Some("fees count; wait until its time is over, or ask for less".to_owned());
+        "refuse".clone_into(&mut told.verdict);
+    }
+    told
+}
+
+/// What is written down of a signature, for the ledger.
+fn note(
+    able: &Able,
+    ruled: &Ruled,
+    prepared: &Prepared,
+    decision: &Decision<'_>,
+    caller: u32,
+    payload: &[u8; 32],
+) -> Note {
+    let effects = &prepared.effects;
+    let chain = effects.chain;
+    let parts =
+        decision.parts.iter().map(|part| json!({ "part": part.part, "rule": part.rule.as_ref().map(|(r, _)| r) }));
+    let fee = effects.fee_payer.map(|_| Amount::text(effects.max_fee, native_decimals(chain)));
+    let payload = json!({
+        "wallet": able.id.name, "address": able.id.public.address(), "chain": Chain::to_string(&chain),
+        "chainId": effects.chain_id, "operation": prepared.operation, "policy": ruled.name,
+        "policyHash": ruled.hash, "by": caller, "payload": hex::encode(payload), "maxFee": fee,
+        "parts": parts.collect::<Vec<_>>(),
+    });
+    Note { kind: "wallet.signed", payload: payload.to_string() }
+}
