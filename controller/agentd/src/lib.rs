@@ -12,6 +12,7 @@ pub mod options;
 mod outcome;
 mod planning;
 mod preview;
+pub mod receipts;
 pub mod reconcile;
 mod sources;
 mod standing;

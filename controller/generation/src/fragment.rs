@@ -22,6 +22,11 @@ pub trait Reconciler: Send + Sync {
     /// # Errors
     /// What of the object cannot be rendered here, and which field says so.
     fn render(&self, object: &Object) -> Result<Fragment, RenderError>;
+
+    /// Does a change take away protection or data? Without an old object it is new, without a new one it is deleted.
+    fn loosens(&self, _old: Option<&Object>, _new: Option<&Object>) -> bool {
+        false
+    }
 }
 
 /// An object's part of a generation.

@@ -13,6 +13,7 @@ mod compile;
 mod decide;
 mod hours;
 mod limit;
+mod loosens;
 mod matching;
 mod parts;
 
@@ -21,4 +22,5 @@ pub use compile::{Policy, native_decimals};
 pub use decide::{Decision, PartDecision, Refusal, Request, TypedDataFacts, Verdict};
 pub use hours::Hours;
 pub use limit::{Limit, Period};
+pub use loosens::loosens;
 pub use parts::{Spend, What};

@@ -1,7 +1,10 @@
 //! What a wallet policy becomes.
 
 use osmoda_generation::fragment::{Fragment, Reconciler, RenderError};
-use osmoda_schemas::object::{Kind, Object, Spec};
+use osmoda_schemas::{
+    kinds::WalletPolicy,
+    object::{Kind, Object, Spec},
+};
 
 /// Renders wallet policies to `etc/keyd/policies/<name>.json`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,5 +21,15 @@ impl Reconciler for WalletPolicies {
         };
         osmoda_wallet_policy::Policy::compile(policy).map_err(RenderError::Rules)?;
         Ok(crate::slice("policies", &object.metadata.name, policy))
+    }
+
+    fn loosens(&self, old: Option<&Object>, new: Option<&Object>) -> bool {
+        fn policy(object: Option<&Object>) -> Option<&WalletPolicy> {
+            match &object?.spec {
+                Spec::WalletPolicy(policy) => Some(policy),
+                _ => None,
+            }
+        }
+        osmoda_wallet_policy::loosens(policy(old), policy(new))
     }
 }

@@ -28,6 +28,16 @@ impl Reconciler for Wallets {
             Err(RenderError::Rules(violations))
         }
     }
+
+    /// Another key, or another keeper, under a name that policies trust.
+    fn loosens(&self, old: Option<&Object>, new: Option<&Object>) -> bool {
+        match (old.map(|object| &object.spec), new.map(|object| &object.spec)) {
+            (Some(Spec::Wallet(old)), Some(Spec::Wallet(new))) => {
+                old.signer != new.signer || (old.address.is_some() && old.address != new.address)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What a schema cannot say.

@@ -449,6 +449,8 @@ pub struct ReceiptsRequest {
 pub struct Receipts {
     /// They.
     pub receipts: Vec<Receipt>,
+    /// The number of the last one that there is; 0: there is none.
+    pub last: i64,
 }
 
 /// Something that keyd did, or let pass.

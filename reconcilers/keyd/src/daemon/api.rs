@@ -94,7 +94,8 @@ async fn receipts(keyd: State, request: ReceiptsRequest) -> Result<Receipts, Pro
         let events = tokio::task::spawn_blocking(move || keyd.book.events(after, most)).await;
         let events = events.map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
         let events = events.map_err(|error| spend_problem(&error))?;
-        if !events.is_empty() || tokio::time::Instant::now() >= until {
+        let (events, last) = events;
+        if !events.is_empty() || last < after || tokio::time::Instant::now() >= until {
             let receipt = |event: crate::spending::Event| Receipt {
                 id: event.id,
                 at: event.at,
@@ -102,7 +103,7 @@ async fn receipts(keyd: State, request: ReceiptsRequest) -> Result<Receipts, Pro
                 reservation: event.reservation,
                 payload: serde_json::from_str(&event.payload).unwrap_or_default(),
             };
-            return Ok(Receipts { receipts: events.into_iter().map(receipt).collect() });
+            return Ok(Receipts { receipts: events.into_iter().map(receipt).collect(), last });
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -21,6 +21,8 @@ use crate::{
     spending::{Approve, Note, Reserve, SpendError},
 };
 
+/// Parts of an order that its receipt names.
+const MOST_PARTS: usize = 64;
 /// How long an approval holds when nothing is said, in seconds, and at most.
 const APPROVAL: (u32, u32) = (600, 86_400);
 
@@ -243,14 +245,14 @@ fn note(
 ) -> Note {
     let effects = &prepared.effects;
     let chain = effects.chain;
-    let parts =
-        decision.parts.iter().map(|part| json!({ "part": part.part, "rule": part.rule.as_ref().map(|(r, _)| r) }));
+    let parts = decision.parts.iter().take(MOST_PARTS);
+    let parts = parts.map(|part| json!({ "part": part.part, "rule": part.rule.as_ref().map(|(rule, _)| rule) }));
     let fee = effects.fee_payer.map(|_| Amount::text(effects.max_fee, native_decimals(chain)));
     let payload = json!({
         "wallet": able.id.name, "address": able.id.public.address(), "chain": Chain::to_string(&chain),
         "chainId": effects.chain_id, "operation": prepared.operation, "policy": ruled.name,
         "policyHash": ruled.hash, "by": caller, "payload": hex::encode(payload), "maxFee": fee,
-        "parts": parts.collect::<Vec<_>>(),
+        "parts": parts.collect::<Vec<_>>(), "allParts": decision.parts.len(),
     });
     Note { kind: "wallet.signed", payload: payload.to_string() }
 }

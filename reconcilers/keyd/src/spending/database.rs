@@ -182,19 +182,20 @@ impl Database {
         Ok(())
     }
 
-    /// What happened after an event, from the earliest on.
-    pub fn events(&self, after: i64, most: u32) -> Result<Vec<Event>, SpendError> {
+    /// What happened after an event, from the earliest on; and the number of the last one.
+    pub fn events(&self, after: i64, most: u32) -> Result<(Vec<Event>, i64), SpendError> {
+        let last = self.db.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0))?;
         let mut query = self
             .db
             .prepare_cached("SELECT id, at, kind, reservation, payload FROM event WHERE id > ? ORDER BY id LIMIT ?")?;
         let read =
             |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
         let rows = query.query_map(params![after, most], read)?;
-        rows.map(|row| {
+        let events = rows.map(|row| {
             let (id, at, kind, reservation, payload) = row?;
             Ok(Event { id, at: time(at)?, kind, reservation, payload })
-        })
-        .collect()
+        });
+        Ok((events.collect::<Result<_, SpendError>>()?, last))
     }
 
     pub fn approve(&self, wallet: &Name, payload: &[u8; 32], by: u32, until: Timestamp) -> Result<(), SpendError> {

@@ -189,11 +189,11 @@ impl Spending {
         self.ask(|answer| writer::Ask::Note(note, answer))
     }
 
-    /// What happened after an event, from the earliest on; 0: from the first.
+    /// What happened after an event, from the earliest on (0: from the first); and the number of the last one.
     ///
     /// # Errors
     /// When the book cannot be read.
-    pub fn events(&self, after: i64, most: u32) -> Result<Vec<Event>, SpendError> {
+    pub fn events(&self, after: i64, most: u32) -> Result<(Vec<Event>, i64), SpendError> {
         self.ask(|answer| writer::Ask::Events(after, most, answer))
     }
 

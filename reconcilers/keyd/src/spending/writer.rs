@@ -22,7 +22,7 @@ pub(super) enum Ask {
     Approve(Box<Approve>, Answer<()>),
     Use(Name, [u8; 32], u32, Note, Answer<()>),
     Note(Note, Answer<()>),
-    Events(i64, u32, Answer<Vec<Event>>),
+    Events(i64, u32, Answer<(Vec<Event>, i64)>),
     Left(Vec<Name>, Vec<Limit>, Answer<Vec<(U256, Option<u32>)>>),
 }
 

@@ -175,12 +175,13 @@ fn what_happened_is_told_once_and_in_order() {
     book.use_approval(wallet, [9; 32], 0, note()).unwrap();
     book.note(note()).unwrap();
     drop(book);
-    let events = open(&file, &now).events(0, 10).unwrap();
+    let (events, last) = open(&file, &now).events(0, 10).unwrap();
+    assert_eq!(last, events[4].id);
     let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.reservation)).collect();
     let (signed, released) = (("wallet.signed", Some(first.id)), ("wallet.released", Some(first.id)));
     let other = ("wallet.signed", None);
     assert_eq!(told, [signed, released, other, other, other]);
-    let from: Vec<Event> = open(&file, &now).events(events[1].id, 2).unwrap();
+    let (from, _): (Vec<Event>, _) = open(&file, &now).events(events[1].id, 2).unwrap();
     assert_eq!(from, events[2..4]);
     assert_eq!((events[0].payload.as_str(), events[0].at.as_millisecond()), (r#"{"a":1}"#, START));
 }
