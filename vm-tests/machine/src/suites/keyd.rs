@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::{Case, quick};
-use crate::{Host, wait};
+use crate::{
+    Host, wait,
+    wallets::{self, DOCUMENTS, HOST, SHOP, THIEF, as_agent, refused, send},
+};
 
 /// The suite.
 pub fn cases() -> Vec<Case> {
@@ -18,24 +21,14 @@ pub fn cases() -> Vec<Case> {
 }
 
 const SOON: Duration = Duration::from_secs(20);
-const SHOP: &str = "0x00000000000000000000000000000000000000aa";
-const HOST: &str = "0x00000000000000000000000000000000000000bb";
-const THIEF: &str = "0x00000000000000000000000000000000000000cc";
-/// The agent: an author that is told apart by its uid.
-const CONFIG: &str = "authors:\n- user: 4711\n  kinds: [App]\nsafeSwitch: {ttl: 300ms}\n";
 
 /// Runs work with a keyd that has a passphrase, and leaves nothing of it behind.
 fn with_keyd(host: Host<'_>, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    host.sh("groupadd --system osmoda")?;
-    let result = quick::with_config(host, CONFIG, || {
-        host.sh(
-            "umask 077; mkdir -p /etc/osmoda-keyd; head -c 24 /dev/urandom | base64 > /etc/osmoda-keyd/passphrase; \
-             systemctl start osmoda-keyd.socket osmoda-keyd.service",
-        )?;
+    let result = quick::with_config(host, wallets::CONFIG, || {
+        wallets::start(host)?;
         work()
     });
-    host.sh("systemctl stop osmoda-keyd.socket osmoda-keyd.service; groupdel osmoda; rm -rf /etc/osmoda-keyd \
-         /var/lib/private/osmoda-keyd /var/lib/osmoda-keyd /var/lib/osmoda/keyd-receipts")?;
+    wallets::stop(host)?;
     result
 }
 
@@ -83,52 +76,18 @@ fn closed(host: Host<'_>) -> Result<()> {
     })
 }
 
-/// `run` tells it from that of a former run, which was gone back from.
-fn policy(per_day: &str, run: usize) -> Value {
-    json!({
-        "apiVersion": "os.moda/v1", "kind": "WalletPolicy", "metadata": { "name": "agent" },
-        "spec": {
-            "description": format!("run {run}"),
-            "wallets": ["payments"],
-            "rules": [{ "name": "suppliers", "effect": "allow", "match": {
-                "chains": ["ethereum"], "chainIds": [1], "to": [SHOP, HOST], "assets": ["native"],
-                "maxFee": "0.001", "callers": ["4711"],
-            } }],
-            "limits": [{ "name": "a-day", "chain": "ethereum", "amount": per_day, "per": { "window": "1d" } }],
-        },
-    })
-}
-
-/// What the agent gets of `osmoda wallet`: the answer, or the code of the problem.
-fn as_agent(host: Host<'_>, words: &str) -> Result<(i32, Value)> {
-    let command = format!("setpriv --reuid=4711 --regid=65534 --groups=osmoda -- osmoda -o json wallet {words} 2>&1");
-    let (status, out, _) = host.end(&["/bin/sh", "-c", &command])?;
-    let answer = serde_json::from_str(&out).with_context(|| format!("{words}: {out}"))?;
-    Ok((status, answer))
-}
-
-fn send(host: Host<'_>, to: &str, amount: &str, nonce: u32) -> Result<(i32, Value)> {
-    let gas = "--chain-id 1 --max-fee 20000000000 --priority-fee 1000000000";
-    as_agent(host, &format!("send payments --to {to} --amount {amount} --nonce {nonce} {gas}"))
-}
-
-fn refused(answer: &(i32, Value), code: &str, why: &str) -> Result<()> {
-    let (status, problem) = answer;
-    let detail = problem["detail"].as_str().unwrap_or_default();
-    ensure!(*status == 2 && problem["code"] == code && detail.contains(why), "not {code}, {why}: {problem:#}");
-    Ok(())
+/// The documents with another sum; `run` tells them from those of a former run, which was gone back from.
+fn documents(per_day: &str, run: usize) -> Result<Vec<Value>> {
+    let text = DOCUMENTS.replace("\"0.1\"", &format!("\"{per_day}\"")).replace("for a day", &format!("in run {run}"));
+    text.split("---\n").map(|document| Ok(serde_saphyr::from_str(document)?)).collect()
 }
 
 fn story(host: Host<'_>) -> Result<()> {
     with_keyd(host, || {
-        let wallet = json!({
-            "apiVersion": "os.moda/v1", "kind": "Wallet", "metadata": { "name": "payments" },
-            "spec": { "chain": "ethereum" },
-        });
         // Of other tests on this machine.
         let before = host.events("wallet.signed")?.len();
-        quick::apply(host, &[wallet.clone(), policy("0.1", before)])?;
-        wait("a key", SOON, || Ok(host.json(&["wallet", "list"])?["wallets"][0]["address"].is_string()))?;
+        quick::apply(host, &documents("0.1", before)?)?;
+        let address = wallets::address(host)?;
 
         let (status, signed) = send(host, SHOP, "0.04", 0)?;
         ensure!(status == 0 && signed["transaction"].is_string(), "{signed:#}");
@@ -146,10 +105,11 @@ fn story(host: Host<'_>) -> Result<()> {
         ensure!(!host.events("wallet.created")?.is_empty());
 
         // More is a loosening, and is told before it is applied; killed, and rolled back, the sums stay.
-        host.machine.write("/run/more.yaml", &policy("1", before).to_string())?;
+        let more = documents("1", before)?;
+        host.machine.write("/run/more.yaml", &more[1].to_string())?;
         let (_, out, _) = host.osmoda(&["diff", "-f", "/run/more.yaml"])?;
         ensure!(out.contains("takes away protection"), "{out}");
-        quick::apply(host, &[wallet, policy("1", before)])?;
+        quick::apply(host, &more)?;
         ensure!(send(host, SHOP, "0.04", 2)?.0 == 0);
         host.sh("systemctl kill -s KILL osmoda-keyd")?;
         let (status, out, err) = host.osmoda(&["rollback", "--wait"])?;
@@ -158,11 +118,10 @@ fn story(host: Host<'_>) -> Result<()> {
         refused(&send(host, SHOP, "0.001", 3)?, "limit-reached", "lets 0 more")?;
 
         // Without its document it signs nothing, and keeps its key.
-        let address = host.json(&["wallet", "list"])?["wallets"][0]["address"].clone();
         quick::clear(host)?;
         refused(&send(host, SHOP, "0.001", 3)?, "no-such-wallet", "payments")?;
         let left = host.json(&["wallet", "list"])?["wallets"][0].clone();
-        ensure!(left["address"] == address && left["declared"] == false, "{left:#}");
+        ensure!(left["address"] == address.as_str() && left["declared"] == false, "{left:#}");
         host.json(&["ledger", "verify"])?;
         Ok(())
     })
