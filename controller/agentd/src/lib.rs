@@ -14,6 +14,7 @@ mod planning;
 mod preview;
 pub mod receipts;
 pub mod reconcile;
+mod said;
 mod sources;
 mod standing;
 mod status;

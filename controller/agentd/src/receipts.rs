@@ -13,6 +13,8 @@ use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader};
 use osmoda_schemas::ops::keyd::{ListReceipts, Receipt, Receipts, ReceiptsRequest};
 use serde_json::json;
 
+use crate::said::Said;
+
 /// How long keyd waits for a receipt before it says that there is none, in seconds.
 const WAIT: u32 = 20;
 /// How long a keyd that does not answer is left in peace.
@@ -35,30 +37,36 @@ enum Failure {
 
 /// Appends all receipts, for ever. What goes wrong is said once. `file` keeps the number of the last one.
 pub async fn follow(ledger: Ledger, folder: PathBuf, file: PathBuf, keyd: Client) {
-    let mut said = String::new();
-    let mut known = None;
+    let (mut known, mut said) = (None, Said::default());
     loop {
         let step = async {
-            let last = match known {
+            let after = match known {
                 Some(last) => last,
-                None => last(&folder, &file)?,
+                None => {
+                    let (folder, file) = (folder.clone(), file.clone());
+                    tokio::task::spawn_blocking(move || last(&folder, &file)).await.map_err(io::Error::other)??
+                }
             };
-            fetch(&ledger, &file, &keyd, last, WAIT).await
+            known = Some(after);
+            fetch(&ledger, &file, &keyd, after, WAIT).await
         };
         match step.await {
             Ok(last) => {
                 known = Some(last);
-                said.clear();
+                said.well();
             }
             Err(error) => {
-                let words = error.to_string();
-                if words != said {
-                    match error {
-                        // It is not everybody's.
-                        Failure::Client(ClientError::Unreachable { .. }) => tracing::debug!("no keyd: {words}"),
-                        _ => tracing::error!("receipts of keyd: {words}"),
+                // The ledger may have what could not be kept: then it tells.
+                if !matches!(error, Failure::Client(_)) {
+                    known = None;
+                }
+                match (said.again(&error), &error) {
+                    (None, _) => {}
+                    // It is not everybody's.
+                    (Some(words), Failure::Client(ClientError::Unreachable { .. })) => {
+                        tracing::debug!("no keyd: {words}");
                     }
-                    said = words;
+                    (Some(words), _) => tracing::error!("receipts of keyd: {words}"),
                 }
                 tokio::time::sleep(AGAIN).await;
             }
@@ -142,6 +150,7 @@ mod tests {
             passphrase: Some(at("passphrase")),
             generation: at("generation"),
             socket: socket.clone(),
+            new_book: false,
         };
         let ledger = Ledger::open(&folder).unwrap();
         let keyd = Client::new(&socket);
