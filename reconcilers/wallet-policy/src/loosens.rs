@@ -44,30 +44,30 @@ fn limits(old: &[schema::Limit], new: &[schema::Limit]) -> bool {
     old.iter().all(is_kept) && new.iter().all(|after| old.iter().any(|before| is_over(before, after)))
 }
 
-/// What refuses, or wants an approval, is there as it was and in its place; what allows is there, narrower, or gone. What is
-/// new refuses.
+/// What refuses is there as it was and in its place; what allows is there, narrower, or gone. What is new refuses. Where
+/// something wants an approval, all but that is as it was.
 fn rules(old: &[Rule], new: &[Rule]) -> bool {
+    // What is allowed has a limit, and what is approved needs none: what comes to somebody who approves instead of a rule that
+    // allows may be more.
+    let asks_nobody = old.iter().all(|rule| rule.effect == Effect::Deny || is_plain(rule));
     let mut old = old.iter();
     for after in new {
         if after.effect == Effect::Deny && old.clone().all(|before| before.name != after.name) {
             continue;
         }
         // What allows may have gone before it.
-        let before = old.find(|before| before.name == after.name || !is_plain(before));
+        let before = old.find(|before| before.name == after.name || !(asks_nobody && is_plain(before)));
         let Some(before) = before.filter(|before| before.name == after.name) else { return false };
-        let is_kept = if is_plain(before) {
-            // What wants an approval matches more than what allows.
-            after.effect == Effect::Allow && is_narrower(&before.conditions, &after.conditions)
-        } else {
-            before.effect == after.effect
-                && before.conditions == after.conditions
-                && is_at_most(after.approval_above.as_ref(), before.approval_above.as_ref())
-        };
+        let may_narrow = asks_nobody && is_plain(before);
+        let is_kept = before.effect == after.effect
+            && before.approval_above == after.approval_above
+            && (before.conditions == after.conditions
+                || (may_narrow && is_narrower(&before.conditions, &after.conditions)));
         if !is_kept {
             return false;
         }
     }
-    old.all(is_plain)
+    old.all(|rule| asks_nobody && is_plain(rule))
 }
 
 /// It allows, and asks nobody: what it does not match any longer is decided by rules that are no looser for it.

@@ -29,13 +29,13 @@ impl Reconciler for Wallets {
         }
     }
 
-    /// Another key, or another keeper, under a name that policies trust.
+    /// A key that may sign from now on; another key, or another keeper, under a name that policies trust.
     fn loosens(&self, old: Option<&Object>, new: Option<&Object>) -> bool {
         match (old.map(|object| &object.spec), new.map(|object| &object.spec)) {
             (Some(Spec::Wallet(old)), Some(Spec::Wallet(new))) => {
                 old.signer != new.signer || (old.address.is_some() && old.address != new.address)
             }
-            _ => false,
+            (old, _) => old.is_none(),
         }
     }
 }

@@ -29,14 +29,23 @@ pub struct ImportWalletRequest {
     pub wallet: Name,
     /// Whose key it is.
     pub chain: Chain,
-    /// The key as text (64 hexadecimal digits; Solana: base58 of 64 bytes), or a mnemonic of BIP-39.
+    /// The key as text (64 hexadecimal digits; Solana: 64 bytes in base58 or as a list of numbers), or a mnemonic of BIP-39.
+    #[serde(deserialize_with = "hidden")]
     pub secret: String,
-    /// The mnemonic's passphrase.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub passphrase: Option<String>,
+    /// The mnemonic's passphrase; empty: none.
+    #[serde(default, deserialize_with = "hidden")]
+    pub passphrase: String,
     /// The path of the key below a mnemonic (BIP-32, SLIP-10). Default: `m/44'/60'/0'/0/0`, or `m/44'/501'/0'/0'`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+/// A text that no error tells of.
+fn hidden<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) => Ok(text),
+        _ => Err(serde::de::Error::custom("it has to be a text")),
+    }
 }
 
 impl std::fmt::Debug for ImportWalletRequest {
@@ -78,6 +87,9 @@ pub struct WalletList {
     pub policies: Vec<PolicyView>,
     /// Protections of keyd's memory that this machine does not give.
     pub unprotected: Vec<String>,
+    /// Why nothing is signed at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
 }
 
 /// A policy in force.
@@ -339,7 +351,7 @@ pub struct Explanation {
     pub policy: PolicyView,
     /// What an approval has to name.
     pub payload: String,
-    /// How each part was decided.
+    /// How each part was decided, of the first 64.
     pub parts: Vec<ExplainedPart>,
     /// Limits that it counts against.
     pub limits: Vec<ExplainedLimit>,
@@ -393,16 +405,32 @@ pub struct ApproveRequest {
     pub wallet: Name,
     /// What a refusal, or `explain`, says has to be approved: 32 bytes in hexadecimal.
     pub payload: String,
+    /// What for. Default: a signature.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// For how long, in seconds. Default: 600; at most a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u32>,
 }
 
-/// An approval: it holds for one signature.
+/// What an approval is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// A signature.
+    #[default]
+    Sign,
+    /// The destruction of the wallet's key.
+    Destroy,
+}
+
+/// An approval: it holds once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
     /// The wallet.
     pub wallet: Name,
+    /// What for.
+    pub purpose: Purpose,
     /// What is approved.
     pub payload: String,
     /// Until when.
@@ -461,7 +489,7 @@ pub struct Receipt {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// `wallet.created`, `wallet.imported`, `wallet.destroyed`, `wallet.signed`, `wallet.released` or `wallet.approved`.
+    /// `wallet.created`, `wallet.imported`, `wallet.destroying`, `wallet.destroyed`, `wallet.signed`, `wallet.released` or `wallet.approved`.
     pub kind: String,
     /// The number of the reservation that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -472,7 +500,7 @@ pub struct Receipt {
 
 operations! {
     /// Make a wallet with a new key.
-    CreateWallet = "wallet.create" POST "/wallet/create" Change Authors (CreateWalletRequest) -> <WalletView>;
+    CreateWallet = "wallet.create" POST "/wallet/create" Change Root (CreateWalletRequest) -> <WalletView>;
     /// Keep a key that there is already.
     ImportWallet = "wallet.import" POST "/wallet/import" Change Root (ImportWalletRequest) -> <WalletView>;
     /// All wallets, and the policies in force.

@@ -78,6 +78,9 @@ pub enum WalletCommand {
         wallet: Name,
         /// What its refusal, or `explain`, says has to be approved.
         payload: String,
+        /// It is the destruction of the wallet that is approved, and not a signature.
+        #[arg(long)]
+        destroy: bool,
         /// For how many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         ttl: u32,

@@ -11,8 +11,8 @@ use osmoda_schemas::{
     operation::Nothing,
     ops::keyd::{
         self, Approve, ApproveRequest, CreateWallet, CreateWalletRequest, DeleteWallet, DeleteWalletRequest, Explain,
-        Explanation, Gas, ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order, ReceiptsRequest, Sign,
-        SignRequest, WalletView,
+        Explanation, Gas, ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order, Purpose,
+        ReceiptsRequest, Sign, SignRequest, WalletView,
     },
     problem::Problem,
 };
@@ -37,7 +37,7 @@ pub async fn wallet(context: &Context, command: WalletCommand) -> Result<u8, Fai
         WalletCommand::Import { wallet, chain, file, passphrase_file, path } => {
             let secret = read(file.as_deref().unwrap_or(Path::new("-")))?;
             let passphrase = passphrase_file.map(|file| read(&file)).transpose()?;
-            let passphrase = passphrase.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned());
+            let passphrase = passphrase.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).unwrap_or_default();
             let request = ImportWalletRequest { wallet, chain: chain.into(), secret, passphrase, path };
             made(context, &context.keyd().call::<ImportWallet>(&request).await?)
         }
@@ -46,10 +46,17 @@ pub async fn wallet(context: &Context, command: WalletCommand) -> Result<u8, Fai
             order(context, wallet, Order::Transfer(transfer_of(*transfer)), explain).await
         }
         WalletCommand::Explain { wallet, what } => order(context, wallet, order_of(what)?, true).await,
-        WalletCommand::Approve { wallet, payload, ttl } => {
-            let request = ApproveRequest { wallet, payload, ttl_secs: Some(ttl) };
+        WalletCommand::Approve { wallet, payload, destroy, ttl } => {
+            let purpose = if destroy { Purpose::Destroy } else { Purpose::Sign };
+            let request = ApproveRequest { wallet, payload, purpose, ttl_secs: Some(ttl) };
             let approval = context.keyd().call::<Approve>(&request).await?;
-            context.printer.print(&approval, |_| format!("approved, once, until {}\n", approval.until))?;
+            context.printer.print(&approval, |_| {
+                format!(
+                    "approved, {}, once, until {}\n",
+                    if destroy { "its end" } else { "a signature" },
+                    approval.until
+                )
+            })?;
             Ok(0)
         }
         WalletCommand::Delete { wallet, address } => {
@@ -84,7 +91,7 @@ async fn list(context: &Context) -> Result<u8, Failure> {
         };
         let rows: Vec<Vec<Cell>> = list.wallets.iter().map(row).collect();
         let mut text = printer.table(&["NAME", "CHAIN", "ADDRESS", "POLICY", "KEY", ""], &rows);
-        for said in &list.unprotected {
+        for said in list.closed.iter().chain(&list.unprotected) {
             let _ = writeln!(text, "{}", printer.paint(said, Tone::Warning));
         }
         text
@@ -250,9 +257,13 @@ fn transfer_of(transfer: Transfer) -> keyd::Transfer {
 fn read(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let done = if file == Path::new("-") {
-        io::stdin().lock().take(MOST).read_to_string(&mut text)
+        io::stdin().lock().take(MOST + 1).read_to_string(&mut text)
     } else {
-        std::fs::File::open(file).and_then(|opened| opened.take(MOST).read_to_string(&mut text))
+        std::fs::File::open(file).and_then(|opened| opened.take(MOST + 1).read_to_string(&mut text))
+    };
+    let done = match done {
+        Ok(read) if read as u64 > MOST => Err(io::Error::other(format!("it is larger than {MOST} bytes"))),
+        other => other,
     };
     done.map_err(|error| Problem::new(400, "unreadable-file", format!("{}: {error}", file.display())))?;
     Ok(text)

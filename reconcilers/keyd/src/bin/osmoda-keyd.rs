@@ -3,10 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use osmoda_keyd::daemon::{Places, generation_link, run};
+use osmoda_keyd::daemon::{Places, run};
 
-/// Threads that open keys and wait for the book at a time.
-const THREADS: usize = 16;
+/// Threads that open keys and wait for the book at a time: more than all the turns that callers have.
+const THREADS: usize = 64;
 
 /// The wallet daemon of osModa.
 #[derive(Debug, Parser)]
@@ -21,6 +21,9 @@ struct Arguments {
     /// The vault's passphrase. Default: the systemd credential `passphrase`.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
+    /// Begin a new book where the old one is missing: all that was spent is forgotten.
+    #[arg(long)]
+    new_book: bool,
     /// agentd's configuration: who may call.
     #[arg(long, default_value = "/etc/osmoda/agentd.yaml")]
     config: PathBuf,
@@ -29,12 +32,14 @@ struct Arguments {
 fn main() -> ExitCode {
     osmoda_ipc::init_logging();
     let arguments = Arguments::parse();
+    let run_dir = arguments.socket.parent().map(PathBuf::from).unwrap_or_default();
     let config = osmoda_ipc::config_or_default(&arguments.config);
     let places = Places {
         state: arguments.state_dir,
         passphrase: arguments.passphrase_file,
-        generation: generation_link(arguments.socket.parent().unwrap_or(&PathBuf::new())),
+        generation: run_dir.join("generation"),
         socket: arguments.socket,
+        new_book: arguments.new_book,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).build();
     let ended = match runtime {

@@ -1,6 +1,9 @@
 //! What osmoda-keyd answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use osmoda_chains::derive::Path;
 use osmoda_ipc::{Call, Metrics, Peers, Service};
@@ -13,6 +16,7 @@ use osmoda_schemas::{
     problem::Problem,
 };
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use super::keyd::{Keyd, chain_of, spend_problem};
@@ -50,13 +54,32 @@ pub(super) fn service(keyd: State, peers: Peers, metrics: Metrics) -> Service<St
     service.handle::<ListReceipts, _, _>(|keyd, _, request| receipts(keyd, request))
 }
 
+/// Calls of one user that are at work at a time: others wait, and hold nothing but their request.
+const TURNS: usize = 4;
+
+/// A turn of a user. It goes along to the thread: whoever hangs up early has it until the work is done.
+async fn turn(keyd: &Keyd, uid: u32) -> Option<OwnedSemaphorePermit> {
+    let turns = {
+        let mut users = keyd.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        users.retain(|_, turns| Arc::strong_count(turns) > 1);
+        Arc::clone(users.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(TURNS))))
+    };
+    turns.acquire_owned().await.ok()
+}
+
 /// Answers where nobody else waits: keys are opened and books are written.
 fn on<O: Op>(
     service: Service<State>,
     answer: impl Fn(&Keyd, Call, O::Request) -> Result<O::Response, Problem> + Copy + std::marker::Send + Sync + 'static,
 ) -> Service<State> {
     service.handle::<O, _, _>(move |keyd: State, call, request| async move {
-        let done = tokio::task::spawn_blocking(move || answer(&keyd, call, request)).await;
+        let turn = turn(&keyd, call.peer.uid).await;
+        let work = move || {
+            let done = answer(&keyd, call, request);
+            drop(turn);
+            done
+        };
+        let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|error| Err(Problem::new(500, "internal-error", error.to_string())))
     })
 }
@@ -69,13 +92,14 @@ fn import(
     let wrong = |field, error: &dyn std::fmt::Display| {
         Problem::new(422, "invalid-secret", error.to_string()).field(field).hint("the secret itself is never told")
     };
-    let (secret, passphrase) = (Zeroizing::new(request.secret), request.passphrase.map(Zeroizing::new));
+    let (secret, passphrase) = (Zeroizing::new(request.secret), Zeroizing::new(request.passphrase));
     let chain = chain_of(request.chain);
-    let path = request.path.as_deref().map(str::parse::<Path>).transpose().map_err(|error| wrong("path", &error))?;
-    let secret = if secret.split_whitespace().nth(1).is_some() {
-        let passphrase = passphrase.as_ref().map_or("", |text| text.as_str());
-        Secret::from_mnemonic(chain, &secret, passphrase, path)
-    } else if path.is_some() || passphrase.is_some() {
+    let path = request.path.as_deref().map(str::parse::<Path>).transpose();
+    let path = path.map_err(|_| wrong("path", &"it is no path such as m/44'/60'/0'/0/0"))?;
+    // Words have spaces between them; so may a list of numbers.
+    let secret = if secret.split_whitespace().nth(1).is_some() && !secret.trim_start().starts_with('[') {
+        Secret::from_mnemonic(chain, &secret, &passphrase, path)
+    } else if path.is_some() || !passphrase.is_empty() {
         return Err(wrong("path", &"only a mnemonic has a path and a passphrase"));
     } else {
         Secret::from_text(chain, secret.trim())

@@ -89,6 +89,9 @@ pub(super) fn ethereum(build: &Build) -> Result<Transaction, Problem> {
     let to = build.to.as_deref().map(|to| address("to", to)).transpose()?;
     let value = build.value.as_deref().map_or(Ok(U256::ZERO), |value| wei("value", value))?;
     let data = build.data.as_deref().map_or(Ok(Vec::new()), hex::decode).map_err(|error| wrong("data", error))?;
+    if gas.limit.is_none() && (!data.is_empty() || to.is_none()) {
+        return Err(missing("gas.limit", "a call takes as much as its contract needs"));
+    }
     let accesses = build.access_list.as_deref().map(accesses).transpose()?;
     let authorizations = build.authorizations.iter().map(authorization).collect::<Result<_, _>>()?;
     assemble(gas, to, value, data, accesses, authorizations)

@@ -28,6 +28,7 @@ pub(super) struct Ruled {
     pub policy: Policy,
     /// Names and addresses of the wallets that it governs.
     wallets: Vec<String>,
+    accounts: Vec<Account>,
 }
 
 /// All that a generation says of wallets.
@@ -70,6 +71,7 @@ impl InForce {
                     hash: data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes)),
                     approvers: slice.spec.approvers,
                     policy,
+                    accounts: slice.spec.wallets.iter().filter_map(|wallet| wallet.parse().ok()).collect(),
                     wallets: slice.spec.wallets,
                 }));
             }
@@ -83,6 +85,11 @@ impl InForce {
         Self { closed: Some(why), ..Self::default() }
     }
 
+    /// Why nothing is signed at all.
+    pub fn closed(&self) -> Option<&str> {
+        self.closed.as_deref()
+    }
+
     /// May anything be signed?
     pub fn check(&self) -> Result<(), Problem> {
         match &self.closed {
@@ -93,12 +100,29 @@ impl InForce {
     }
 
     /// The policy that governs a wallet: the one that names it, or else the one of all others.
-    pub fn governing(&self, name: &Name, account: Account) -> Option<&Arc<Ruled>> {
-        let named = |ruled: &&Arc<Ruled>| {
-            ruled.wallets.iter().any(|wallet| wallet == name.as_str() || wallet.parse() == Ok(account))
+    ///
+    /// # Errors
+    /// When several do: nobody knows which was meant.
+    pub fn governing(&self, name: &Name, account: Account) -> Result<Option<&Arc<Ruled>>, Problem> {
+        let one = |fits: &dyn Fn(&Ruled) -> bool| {
+            let mut all = self.policies.iter().filter(|ruled| fits(ruled));
+            match (all.next(), all.next()) {
+                (Some(one), Some(other)) => Err(Problem::new(
+                    409,
+                    "wallet-governed",
+                    format!("the policies `{}` and `{}` both name the wallet {name}", one.name, other.name),
+                )
+                .hint("one policy governs a wallet: take its name or its address out of one of them")),
+                (one, _) => Ok(one),
+            }
         };
-        let all = |ruled: &&Arc<Ruled>| ruled.wallets.iter().any(|wallet| wallet == "*");
-        self.policies.iter().find(named).or_else(|| self.policies.iter().find(all))
+        let named = |ruled: &Ruled| {
+            ruled.accounts.contains(&account) || ruled.wallets.iter().any(|wallet| wallet == name.as_str())
+        };
+        match one(&named)? {
+            Some(one_of_it) => Ok(Some(one_of_it)),
+            None => one(&|ruled| ruled.wallets.iter().any(|wallet| wallet == "*")),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use osmoda_chains::effects::Account;
@@ -16,14 +16,16 @@ use osmoda_schemas::{
     problem::Problem,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::{
     force::{InForce, Ruled},
     order::account,
+    users::Users,
 };
 use crate::{
     signer::{FileSigner, RemoteSigner, SignerBackend, SignerError},
-    spending::{Note, SpendError, Spending},
+    spending::{Group, Note, SpendError, Spending},
     vault::{Secret, Vault, VaultError, system_entropy},
     wallet::{Chain, Wallet, WalletId},
 };
@@ -40,6 +42,8 @@ pub(super) struct Keyd {
     /// Wallets of other signers whose keys have been seen to be those of their addresses.
     seen: Mutex<BTreeMap<Name, (kinds::Wallet, WalletId)>>,
     unprotected: Vec<String>,
+    /// Users who have something at work.
+    pub turns: Mutex<BTreeMap<u32, Arc<Semaphore>>>,
 }
 
 /// A wallet that can sign.
@@ -60,20 +64,21 @@ impl Keyd {
             kept: RwLock::default(),
             seen: Mutex::default(),
             unprotected,
+            turns: Mutex::default(),
         };
         keyd.look()?;
         Ok(keyd)
     }
 
-    /// Looks into the vault again.
+    /// Looks into the vault again, one after the other, so that nobody keeps an older list.
     fn look(&self) -> Result<(), VaultError> {
-        let wallets = self.vault.list()?.into_iter().map(|wallet| (wallet.id.name.clone(), wallet)).collect();
-        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = wallets;
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = self.vault.list()?.into_iter().map(|wallet| (wallet.id.name.clone(), wallet)).collect();
         Ok(())
     }
 
-    fn kept(&self) -> BTreeMap<Name, Wallet> {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn kept(&self) -> RwLockReadGuard<'_, BTreeMap<Name, Wallet>> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<Name, (kinds::Wallet, WalletId)>> {
@@ -100,31 +105,42 @@ impl Keyd {
     }
 
     /// Makes the keys of declared wallets that have none.
+    ///
+    /// # Errors
+    /// What the first one that has none still is refused for.
     pub fn make_declared(&self) -> Result<(), Problem> {
         let force = self.force();
-        let kept = self.kept();
-        for (name, wallet) in &force.wallets {
-            if wallet.signer == Signer::Vault && wallet.address.is_none() && !kept.contains_key(name) {
-                self.create(name, chain_of(wallet.chain), json!("document"))?;
-            }
+        let is_missing = |(name, wallet): &(&Name, &kinds::Wallet)| {
+            wallet.signer == Signer::Vault && wallet.address.is_none() && !self.kept().contains_key(*name)
+        };
+        let missing: Vec<_> = force.wallets.iter().filter(is_missing).collect();
+        let mut refused = Ok(());
+        for (name, wallet) in missing {
+            // One that cannot be made keeps no other back.
+            refused = refused.and(self.create(name, chain_of(wallet.chain), json!("document")).map(|_| ()));
         }
-        Ok(())
+        refused
     }
 
     /// Makes a wallet.
     pub fn create(&self, name: &Name, chain: Chain, by: Value) -> Result<WalletView, Problem> {
-        let made = self.vault.create(name, chain, &mut system_entropy).map_err(vault_problem)?;
-        self.noted("wallet.created", &made, by)
+        self.kept_anew("wallet.created", self.vault.create(name, chain, &mut system_entropy), by)
     }
 
     /// Keeps a key that there is already.
     pub fn import(&self, name: &Name, secret: &Secret, by: Value) -> Result<WalletView, Problem> {
-        let made = self.vault.import(name, secret).map_err(vault_problem)?;
-        self.noted("wallet.imported", &made, by)
+        self.kept_anew("wallet.imported", self.vault.import(name, secret), by)
     }
 
-    fn noted(&self, kind: &'static str, made: &Wallet, by: Value) -> Result<WalletView, Problem> {
-        self.look().map_err(vault_problem)?;
+    fn kept_anew(
+        &self,
+        kind: &'static str,
+        made: Result<Wallet, VaultError>,
+        by: Value,
+    ) -> Result<WalletView, Problem> {
+        // What was refused may be there all the same.
+        let looked = self.look();
+        let made = made.and_then(|made| looked.map(|()| made)).map_err(vault_problem)?;
         let id = &made.id;
         let payload = json!({
             "wallet": id.name, "chain": id.public.chain().to_string(), "address": id.public.address(),
@@ -150,10 +166,12 @@ impl Keyd {
             );
         };
         let able = match &declared.signer {
-            Signer::Vault => match self.kept().remove(name) {
-                Some(wallet) => {
-                    Able { id: wallet.id, signer: Arc::new(FileSigner::new(Arc::clone(&self.vault))), is_ours: true }
-                }
+            Signer::Vault => match self.kept().get(name) {
+                Some(wallet) => Able {
+                    id: wallet.id.clone(),
+                    signer: Arc::new(FileSigner::new(Arc::clone(&self.vault))),
+                    is_ours: true,
+                },
                 None => {
                     return refuse(
                         409,
@@ -182,17 +200,6 @@ impl Keyd {
                 "write that address, or give the wallet another name",
             );
         }
-        let same = |(other, wallet): &(&Name, &kinds::Wallet)| {
-            *other != name && wallet.address.as_ref().is_some_and(|address| address.parse() == Ok(account(public)))
-        };
-        if let Some((other, _)) = force.wallets.iter().find(same) {
-            return refuse(
-                409,
-                "key-shared",
-                format!("the wallets {name} and {other} have one key, and each limit would count twice"),
-                "delete the document of one of them",
-            );
-        }
         Ok(able)
     }
 
@@ -213,42 +220,43 @@ impl Keyd {
 
     /// The policy that governs a wallet.
     pub fn ruled(&self, force: &InForce, id: &WalletId) -> Result<Arc<Ruled>, Problem> {
-        force.governing(&id.name, account(&id.public)).cloned().ok_or_else(|| {
+        force.governing(&id.name, account(&id.public))?.cloned().ok_or_else(|| {
             Problem::new(403, "no-policy", format!("no WalletPolicy in force governs the wallet {}", id.name))
                 .hint("what no policy allows is refused: write one that names the wallet")
         })
     }
 
-    /// Wallets whose sums count together: all that the policy governs.
-    pub fn together(&self, force: &InForce, ruled: &Ruled, id: &WalletId) -> Vec<Name> {
-        let mut names: BTreeSet<Name> = BTreeSet::from([id.name.clone()]);
+    /// Whose signatures count together: those of all wallets that the policy governs, and all that it has let pass.
+    pub fn group(&self, force: &InForce, ruled: &Ruled, id: &WalletId) -> Group {
         let governs = |name: &Name, account: Account| {
-            force.governing(name, account).is_some_and(|other| other.name == ruled.name)
+            force.governing(name, account).is_ok_and(|other| other.is_some_and(|other| other.name == ruled.name))
         };
-        let kept = self.kept();
-        names.extend(kept.values().filter(|w| governs(&w.id.name, account(&w.id.public))).map(|w| w.id.name.clone()));
-        for (name, wallet) in &force.wallets {
-            if wallet.address.as_ref().and_then(|text| text.parse().ok()).is_some_and(|a| governs(name, a)) {
-                names.insert(name.clone());
-            }
-        }
-        names.into_iter().collect()
+        let mut all = vec![(id.name.clone(), account(&id.public))];
+        all.extend(self.kept().values().map(|wallet| (wallet.id.name.clone(), account(&wallet.id.public))));
+        let declared =
+            |(name, wallet): (&Name, &kinds::Wallet)| Some((name.clone(), wallet.address.as_ref()?.parse().ok()?));
+        all.extend(force.wallets.iter().filter_map(declared));
+        let is_one = |(name, account): &(Name, Account)| *name == id.name || governs(name, *account);
+        let (wallets, accounts) = all.into_iter().filter(is_one).unzip();
+        Group { wallets, accounts, policy: Some(ruled.name.clone()) }
     }
 
     /// All wallets: declared ones, and keys without a document.
     pub fn list(&self) -> WalletList {
         let force = self.force();
-        let mut names: BTreeSet<Name> = self.kept().into_keys().collect();
+        let mut names: BTreeSet<Name> = self.kept().keys().cloned().collect();
         names.extend(force.wallets.keys().cloned());
         WalletList {
             wallets: names.iter().map(|name| self.view(&force, name)).collect(),
             policies: force.policies.iter().map(|ruled| policy_view(ruled)).collect(),
             unprotected: self.unprotected.clone(),
+            closed: force.closed().map(str::to_owned),
         }
     }
 
-    fn view(&self, force: &InForce, name: &Name) -> WalletView {
-        let kept = self.kept().remove(name);
+    /// A wallet as people look at it.
+    pub fn view(&self, force: &InForce, name: &Name) -> WalletView {
+        let kept = self.kept().get(name).cloned();
         let declared = force.wallets.get(name);
         let signer = declared.map(|wallet| &wallet.signer);
         let kept = kept.filter(|_| !matches!(signer, Some(Signer::Socket(_))));
@@ -261,52 +269,69 @@ impl Keyd {
             (_, Some(wallet)) => wallet.origin.to_string(),
             (_, None) => "no key yet".to_owned(),
         };
-        let fault = if declared.is_some() { self.able(force, name).err().map(|problem| problem.detail) } else { None };
+        let ruled = account.map_or(Ok(None), |account| force.governing(name, account));
+        let fault = match (declared, &ruled) {
+            (None, _) => None,
+            (Some(_), Err(problem)) => Some(problem.detail.clone()),
+            // Another process is not asked for every look.
+            (Some(wallet), Ok(_)) if wallet.signer != Signer::Vault => None,
+            (Some(_), Ok(_)) => self.able(force, name).err().map(|problem| problem.detail),
+        };
         WalletView {
             name: name.clone(),
             chain: chain.or_else(|| declared.map(|wallet| wallet.chain)).unwrap_or(WrittenChain::Ethereum),
             address,
             origin,
             declared: declared.is_some(),
-            policy: account.and_then(|account| force.governing(name, account)).map(|ruled| ruled.name.clone()),
+            policy: ruled.ok().flatten().map(|ruled| ruled.name.clone()),
             fault,
         }
     }
 
     /// Destroys a wallet of the vault that nothing declares, when somebody else has approved it.
     pub fn destroy(&self, name: &Name, address: &str, caller: u32) -> Result<String, Problem> {
-        if self.force().wallets.contains_key(name) {
-            return Err(Problem::new(
-                409,
-                "wallet-declared",
-                format!("Wallet/{name} is in force, and would get a new key"),
-            )
-            .hint("delete its document first"));
-        }
-        let wallet = self.kept().remove(name).ok_or_else(|| vault_problem(VaultError::NoWallet(name.clone())))?;
+        let undeclared = || {
+            let force = self.force();
+            force.check()?;
+            if force.wallets.contains_key(name) {
+                let detail = format!("Wallet/{name} is in force, and would get a new key");
+                return Err(Problem::new(409, "wallet-declared", detail).hint("delete its document first"));
+            }
+            Ok(force)
+        };
+        let force = undeclared()?;
+        let wallet = self.kept().get(name).cloned();
+        let wallet = wallet.ok_or_else(|| vault_problem(VaultError::NoWallet(name.clone())))?;
         let known = wallet.id.public.address();
         if address.parse() != Ok(account(&wallet.id.public)) {
             return Err(Problem::new(409, "other-key", format!("the address of the wallet {name} is {known}"))
                 .hint("look again whether this is the one"));
         }
+        let ruled = force.governing(name, account(&wallet.id.public))?;
+        let approvers = ruled.map(|ruled| Users::read().map(|users| users.uids(&ruled.approvers))).transpose()?;
         let payload = super::destruction(&wallet.id);
         let words = json!({ "wallet": name, "address": known, "by": caller });
         let note = |kind| Note { kind, payload: words.to_string() };
-        self.book.use_approval(name.clone(), payload, caller, note("wallet.destroying")).map_err(|error| {
-            let payload = osmoda_chains::hex::encode(&payload);
-            match error {
-                SpendError::NotApproved => {
-                    Problem::new(403, "needs-approval", format!("to destroy the wallet {name} needs an approval")).hint(
-                        format!(
-                            "somebody else who may approve: `osmoda wallet approve {name} {payload}`; then ask again"
-                        ),
-                    )
-                }
-                other => spend_problem(&other),
+        let used = self.book.use_destruction(
+            name.clone(),
+            payload,
+            caller,
+            approvers.unwrap_or_default(),
+            note("wallet.destroying"),
+        );
+        used.map_err(|error| match error {
+            SpendError::NotApproved => {
+                let payload = osmoda_chains::hex::encode(&payload);
+                Problem::new(403, "needs-approval", format!("to destroy the wallet {name} needs an approval")).hint(
+                    format!("somebody else who may approve: `osmoda wallet approve --destroy {name} {payload}`; then ask again"),
+                )
             }
+            other => spend_problem(&other),
         })?;
-        self.vault.destroy(name).map_err(vault_problem)?;
-        self.look().map_err(vault_problem)?;
+        // The approval took a while.
+        undeclared()?;
+        let destroyed = self.vault.destroy(name);
+        self.look().and(destroyed).map_err(vault_problem)?;
         self.book.note(note("wallet.destroyed")).map_err(|error| spend_problem(&error))?;
         Ok(known)
     }
@@ -335,7 +360,7 @@ pub(super) fn vault_problem(error: VaultError) -> Problem {
     let (status, code) = match &error {
         VaultError::NoWallet(_) => (404, "no-such-wallet"),
         VaultError::NameTaken(_) => (409, "wallet-exists"),
-        VaultError::KeyTaken(_) => (409, "key-shared"),
+        VaultError::KeyTaken(_) => (409, "key-known"),
         VaultError::Full => (409, "vault-full"),
         _ => (500, "vault-not-usable"),
     };
@@ -359,7 +384,7 @@ pub(super) fn spend_problem(error: &SpendError) -> Problem {
     let (status, code) = match error {
         SpendError::Limit { .. } | SpendError::Signatures { .. } => (403, "limit-reached"),
         SpendError::NotApproved => (403, "needs-approval"),
-        SpendError::Database(_) => (507, "book-not-usable"),
+        SpendError::Database(_) => (503, "book-not-usable"),
     };
     Problem::new(status, code, error.to_string())
 }

@@ -12,7 +12,7 @@ mod users;
 use std::{
     fs, io,
     os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -44,6 +44,8 @@ pub struct Places {
     pub generation: PathBuf,
     /// The socket, when systemd passes none.
     pub socket: PathBuf,
+    /// A book that is missing is begun anew: what was spent is forgotten.
+    pub new_book: bool,
 }
 
 /// Answers until it is told to stop. The vault is made when there is neither a vault nor a book: a vault that has gone
@@ -90,6 +92,14 @@ fn open(places: &Places) -> Result<(Vault, Spending), Box<dyn std::error::Error>
         }
         other => other?,
     };
+    if !book.exists() && !places.new_book && !opened.list()?.is_empty() {
+        let said = format!(
+            "there are keys, and {} is missing: nobody knows what they have spent. Put it back, or, to forget all that was \
+             spent, start osmoda-keyd once with --new-book",
+            book.display()
+        );
+        return Err(said.into());
+    }
     Ok((opened, Spending::open(&book, Timestamp::now)?))
 }
 
@@ -98,11 +108,9 @@ async fn look(keyd: Arc<keyd::Keyd>) {
     let mut said = String::new();
     loop {
         tokio::time::sleep(LOOK).await;
+        keyd.vault.sweep(Instant::now());
         let keyd = Arc::clone(&keyd);
-        let looked = tokio::task::spawn_blocking(move || {
-            keyd.vault.sweep(Instant::now());
-            keyd.make_declared()
-        });
+        let looked = tokio::task::spawn_blocking(move || keyd.make_declared());
         let problem = match looked.await {
             Ok(Ok(())) => String::new(),
             Ok(Err(problem)) => problem.to_string(),
@@ -122,10 +130,4 @@ fn destruction(id: &WalletId) -> [u8; 32] {
     let mut text = b"osmoda-keyd destroy v1\n".to_vec();
     id.encode(&mut text);
     Sha256::digest(&text).into()
-}
-
-/// The link to the active generation, below the folder of sockets.
-#[must_use]
-pub fn generation_link(run: &Path) -> PathBuf {
-    run.join("generation")
 }

@@ -1,27 +1,31 @@
 //! What is signed, and why not: an order is read, decided about, written down, and only then signed.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use osmoda_chains::{U256, effects::Chain, hex};
 use osmoda_schemas::{
     name::Name,
-    ops::keyd::{Approval, ApproveRequest, ExplainedLimit, ExplainedPart, Explanation, Order, PassedRule, Signature},
+    ops::keyd::{
+        self, Approval, ApproveRequest, ExplainedLimit, ExplainedPart, Explanation, Order, PassedRule, Signature,
+    },
     problem::Problem,
 };
 use osmoda_wallet_policy::{Amount, Decision, Limit, Request, Verdict, native_decimals};
 use serde_json::json;
 
 use super::{
-    force::Ruled,
+    force::{InForce, Ruled},
     keyd::{Able, Keyd, policy_view, signer_problem, spend_problem},
-    order::Prepared,
-    users,
+    order::{Prepared, account},
+    users::Users,
 };
 use crate::{
     signer::SignerError,
-    spending::{Approve, Note, Reserve, SpendError},
+    spending::{Approve, Group, Note, Purpose, Reserve, SpendError},
 };
 
-/// Parts of an order that its receipt names.
+/// Parts of an order that its receipt names, and an explanation.
 const MOST_PARTS: usize = 64;
 /// How long an approval holds when nothing is said, in seconds, and at most.
 const APPROVAL: (u32, u32) = (600, 86_400);
@@ -32,29 +36,29 @@ impl Keyd {
     /// # Errors
     /// The refusal, with the rule or limit that refuses.
     pub fn sign(&self, name: &Name, order: &Order, caller: u32) -> Result<Signature, Problem> {
-        let force = self.force();
-        force.check()?;
-        let able = self.able(&force, name)?;
-        let ruled = self.ruled(&force, &able.id)?;
-        let prepared = Prepared::new(order, &able.id.public, &ruled.policy)?;
-        let decision = decide(&ruled, &prepared, caller);
-        let payload = prepared.digest(&able.id);
+        let users = Users::read()?;
+        let Asked { force, able, ruled, group, prepared, payload } = self.asked(name, order)?;
+        let decision = decide(&ruled, &prepared, users.names(caller));
         let needs_approval = match &decision.verdict {
             Verdict::Allow => None,
             Verdict::NeedsApproval { why, .. } => Some(why.clone()),
             Verdict::Refuse(_) => return Err(refusal(&decision, &ruled)),
         };
+        // What the key cannot sign is not written down as signed.
+        able.id.public.admit(&prepared.payload()).map_err(|error| signer_problem(&error.into()))?;
         let effects = &prepared.effects;
         let reserve = Reserve {
             wallet: name.clone(),
-            together: self.together(&force, &ruled, &able.id),
+            account: account(&able.id.public),
+            policy: ruled.name.clone(),
+            group,
             payload,
             chain: effects.chain,
             chain_id: effects.chain_id,
             spends: decision.spends.clone(),
             limits: decision.limits.iter().map(|(limit, amount)| ((*limit).clone(), *amount)).collect(),
             caller,
-            needs_approval: needs_approval.is_some(),
+            approvers: needs_approval.as_ref().map(|_| users.uids(&ruled.approvers)),
             note: note(&able, &ruled, &prepared, &decision, caller, &payload),
         };
         let reservation = self.book.reserve(reserve).map_err(|error| match error {
@@ -62,10 +66,21 @@ impl Keyd {
             SpendError::Limit { limit, left, wanted } => over(&ruled, &limit, left, wanted, &decision),
             other => spend_problem(&other).hint(format!("the policy is `{}`", ruled.name)),
         })?;
+        // What was granted before may have been signed before.
+        let take_back = || {
+            if !reservation.again {
+                let _ = self.book.release(reservation.id).inspect_err(|error| tracing::error!("{error}"));
+            }
+        };
+        // A switch may have come while it was written down.
+        if self.force().path != force.path {
+            take_back();
+            let detail = "another generation came into force meanwhile".to_owned();
+            return Err(Problem::new(409, "policies-changed", detail).hint("ask again: its policies decide"));
+        }
         let signed = able.signer.sign(&able.id, &prepared.payload()).map_err(|error| {
-            // What was granted before may have been signed before.
-            if !reservation.again && nothing_was_signed(&able, &error) {
-                let _ = self.book.release(reservation.id).inspect_err(|e| tracing::error!("{e}"));
+            if nothing_was_signed(&able, &error) {
+                take_back();
             }
             signer_problem(&error)
         })?;
@@ -92,37 +107,51 @@ impl Keyd {
     /// # Errors
     /// When it cannot be told: the wallet is not there, or the order makes no sense.
     pub fn explain(&self, name: &Name, order: &Order, caller: u32) -> Result<Explanation, Problem> {
+        let Asked { ruled, group, prepared, payload, .. } = self.asked(name, order)?;
+        let decision = decide(&ruled, &prepared, Users::read()?.names(caller));
+        let limits: Vec<Limit> = decision.limits.iter().map(|(limit, _)| (*limit).clone()).collect();
+        let left = self.book.left(group, limits).map_err(|error| spend_problem(&error))?;
+        let counted: Vec<_> = decision.limits.iter().zip(left).collect();
+        let over = counted.iter().find(|((_, amount), (left, signatures))| amount > left || *signatures == Some(0));
+        let over = over.map(|((limit, amount), (left, signatures))| match signatures {
+            Some(0) => format!("the limit `{}` lets no more signatures pass", limit.name),
+            _ => limit_words(limit, *left, *amount),
+        });
+        let told = counted.iter().map(|((limit, amount), (left, signatures))| ExplainedLimit {
+            limit: limit.name.clone(),
+            wanted: Amount::text(*amount, limit.decimals),
+            left: Amount::text(*left, limit.decimals),
+            signatures: *signatures,
+        });
+        let limits: Vec<ExplainedLimit> = told.collect();
+        let (verdict, why, hint) = match (&decision.verdict, over) {
+            (Verdict::Refuse(refusal), _) => ("refuse", Some(refusal.detail.clone()), Some(refusal.hint.to_owned())),
+            // What the rules let pass a limit may refuse none the less.
+            (_, Some(over)) => ("refuse", Some(over), Some(LIMIT_HINT.to_owned())),
+            (Verdict::NeedsApproval { why, .. }, None) => ("needs-approval", Some(why.clone()), None),
+            (Verdict::Allow, None) => ("allow", None, None),
+        };
+        Ok(Explanation {
+            verdict: verdict.to_owned(),
+            why,
+            hint,
+            policy: policy_view(&ruled),
+            payload: hex::encode(&payload),
+            parts: parts(&decision),
+            limits,
+        })
+    }
+
+    /// What is asked for, of whom, and by which policy it is decided: all of one generation.
+    fn asked(&self, name: &Name, order: &Order) -> Result<Asked, Problem> {
         let force = self.force();
         force.check()?;
         let able = self.able(&force, name)?;
         let ruled = self.ruled(&force, &able.id)?;
         let prepared = Prepared::new(order, &able.id.public, &ruled.policy)?;
-        let decision = decide(&ruled, &prepared, caller);
-        let limits: Vec<Limit> = decision.limits.iter().map(|(limit, _)| (*limit).clone()).collect();
-        let left = self.book.left(self.together(&force, &ruled, &able.id), limits);
-        let left = left.map_err(|error| spend_problem(&error))?;
-        let told = decision.limits.iter().zip(left).map(|((limit, amount), (left, signatures))| ExplainedLimit {
-            limit: limit.name.clone(),
-            wanted: Amount::text(*amount, limit.decimals),
-            left: Amount::text(left, limit.decimals),
-            signatures,
-        });
-        let limits: Vec<ExplainedLimit> = told.collect();
-        let (verdict, why, hint) = match &decision.verdict {
-            Verdict::Refuse(refusal) => ("refuse", Some(refusal.detail.clone()), Some(refusal.hint.to_owned())),
-            Verdict::NeedsApproval { why, .. } => ("needs-approval", Some(why.clone()), None),
-            Verdict::Allow => ("allow", None, None),
-        };
-        let explanation = Explanation {
-            verdict: verdict.to_owned(),
-            why,
-            hint,
-            policy: policy_view(&ruled),
-            payload: hex::encode(&prepared.digest(&able.id)),
-            parts: parts(&decision),
-            limits,
-        };
-        Ok(held_against_limits(explanation, &decision))
+        let group = self.group(&force, &ruled, &able.id);
+        let payload = prepared.digest(&able.id);
+        Ok(Asked { force, able, ruled, group, prepared, payload })
     }
 
     /// Remembers an approval.
@@ -131,15 +160,14 @@ impl Keyd {
     /// When the caller may not approve.
     pub fn approve(&self, request: &ApproveRequest, caller: u32) -> Result<Approval, Problem> {
         let force = self.force();
-        let known = self.list().wallets.into_iter().find(|wallet| wallet.name == request.wallet);
-        let known = known.ok_or_else(|| {
-            Problem::new(404, "no-such-wallet", format!("there is no wallet {}", request.wallet))
-                .hint("`osmoda wallet list` tells which there are")
-        })?;
-        let ruled = known.policy.and_then(|policy| force.policies.iter().find(|ruled| ruled.name == policy).cloned());
-        let names = users::names(caller);
-        let may = |ruled: &Ruled| ruled.approvers.iter().any(|approver| names.contains(approver));
-        if caller != 0 && !ruled.is_some_and(|ruled| may(&ruled)) {
+        let known = self.view(&force, &request.wallet);
+        if known.address.is_none() {
+            return Err(Problem::new(404, "no-such-wallet", format!("there is no wallet {}", request.wallet))
+                .hint("`osmoda wallet list` tells which there are"));
+        }
+        let ruled = known.policy.and_then(|policy| force.policies.iter().find(|ruled| ruled.name == policy));
+        let approvers = ruled.map(|ruled| Users::read().map(|users| users.uids(&ruled.approvers))).transpose()?;
+        if caller != 0 && !approvers.is_some_and(|approvers| approvers.contains(&caller)) {
             return Err(Problem::new(
                 403,
                 "no-approver",
@@ -158,20 +186,37 @@ impl Keyd {
             return Err(Problem::new(422, "invalid-request", detail).field("ttlSecs"));
         }
         let until = Timestamp::now().checked_add(SignedDuration::from_secs(ttl.into())).unwrap_or(Timestamp::MAX);
-        let words = json!({ "wallet": request.wallet, "payload": request.payload, "by": caller, "until": until });
+        let words = json!({
+            "wallet": request.wallet, "purpose": request.purpose, "payload": request.payload, "by": caller, "until": until,
+        });
+        let purpose = match request.purpose {
+            keyd::Purpose::Sign => Purpose::Sign,
+            keyd::Purpose::Destroy => Purpose::Destroy,
+        };
         let note = Note { kind: "wallet.approved", payload: words.to_string() };
-        let approve = Approve { wallet: request.wallet.clone(), payload, approver: caller, until, note };
+        let approve = Approve { wallet: request.wallet.clone(), purpose, payload, approver: caller, until, note };
         self.book.approve(approve).map_err(|error| spend_problem(&error))?;
-        Ok(Approval { wallet: request.wallet.clone(), payload: request.payload.clone(), until })
+        let (wallet, payload) = (request.wallet.clone(), request.payload.clone());
+        Ok(Approval { wallet, purpose: request.purpose, payload, until })
     }
 }
 
-fn decide<'a>(ruled: &'a Ruled, prepared: &'a Prepared, caller: u32) -> Decision<'a> {
+/// An order, as far as it can be told before anybody decides.
+struct Asked {
+    force: Arc<InForce>,
+    able: Able,
+    ruled: Arc<Ruled>,
+    group: Group,
+    prepared: Prepared,
+    payload: [u8; 32],
+}
+
+fn decide<'a>(ruled: &'a Ruled, prepared: &'a Prepared, callers: Vec<String>) -> Decision<'a> {
     ruled.policy.decide(&Request {
         operation: prepared.operation,
         effects: &prepared.effects,
         typed_data: prepared.facts.clone(),
-        callers: users::names(caller),
+        callers,
         now: Timestamp::now(),
     })
 }
@@ -196,42 +241,27 @@ fn needs(name: &Name, payload: &[u8; 32], why: &str, ruled: &Ruled) -> Problem {
     ))
 }
 
+const LIMIT_HINT: &str = "fees count; wait until its time is over, or ask for less";
+
+fn limit_words(limit: &Limit, left: U256, wanted: U256) -> String {
+    let text = |units| Amount::text(units, limit.decimals);
+    format!("the limit `{}` lets {} more pass, not {}", limit.name, text(left), text(wanted))
+}
+
 fn over(ruled: &Ruled, limit: &Name, left: U256, wanted: U256, decision: &Decision<'_>) -> Problem {
     let known = decision.limits.iter().find(|(known, _)| known.name == *limit);
-    let text = |units: U256| known.map_or_else(|| units.to_string(), |(known, _)| Amount::text(units, known.decimals));
-    let detail =
-        format!("the policy `{}`: the limit `{limit}` lets {} more pass, not {}", ruled.name, text(left), text(wanted));
-    Problem::new(403, "limit-reached", detail).hint("fees count; wait until its time is over, or ask for less")
+    let words = known.map_or_else(|| limit.to_string(), |(known, _)| limit_words(known, left, wanted));
+    Problem::new(403, "limit-reached", format!("the policy `{}`: {words}", ruled.name)).hint(LIMIT_HINT)
 }
 
 fn parts(decision: &Decision<'_>) -> Vec<ExplainedPart> {
-    let told = decision.parts.iter().map(|part| ExplainedPart {
+    let told = decision.parts.iter().take(MOST_PARTS).map(|part| ExplainedPart {
         part: part.part.clone(),
         rule: part.rule.as_ref().map(|(rule, _)| rule.clone()),
         effect: part.rule.as_ref().map(|(_, effect)| *effect),
         passed: part.passed.iter().map(|(rule, why)| PassedRule { rule: rule.clone(), why: why.clone() }).collect(),
     });
     told.collect()
-}
-
-/// An order that the rules let pass is refused none the less when a limit does not.
-fn held_against_limits(mut told: Explanation, decision: &Decision<'_>) -> Explanation {
-    if told.verdict == "refuse" {
-        return told;
-    }
-    let over = decision.limits.iter().zip(&told.limits).find(|((limit, amount), told)| {
-        let left = Amount::parse(&told.left).map_or(U256::ZERO, |left| left.units(limit.decimals));
-        *amount > left || told.signatures == Some(0)
-    });
-    if let Some((_, limit)) = over {
-        told.why = Some(match limit.signatures {
-            Some(0) => format!("the limit `{}` lets no more signatures pass", limit.limit),
-            _ => format!("the limit `{}` lets {} more pass, not {}", limit.limit, limit.left, limit.wanted),
-        });
-        told.hint = Some("fees count; wait until its time is over, or ask for less".to_owned());
-        "refuse".clone_into(&mut told.verdict);
-    }
-    told
 }
 
 /// What is written down of a signature, for the ledger.

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use jiff::SignedDuration;
-use osmoda_chains::{U256, effects::Chain};
-use osmoda_keyd::spending::{Note, Reserve};
+use osmoda_chains::{
+    U256,
+    effects::{Account, Chain},
+};
+use osmoda_keyd::spending::{Group, Note, Reserve};
 use osmoda_schemas::{kinds::wallet_policy::Calendar, name::Name};
 use osmoda_wallet_policy::{Limit, Period, Spend, What};
 use rusqlite::Connection;
@@ -46,14 +49,16 @@ pub fn ask(chance: &mut fastrand::Rng, (writer, request): (u64, u64)) -> Reserve
     let limits = [hour, day].into_iter().filter(|limit| limit.is_over(Chain::Ethereum, chain_id));
     Reserve {
         wallet: wallets[chance.usize(..3)].clone(),
-        together: wallets,
+        account: account(),
+        policy: "p".parse().unwrap(),
+        group: Group { wallets, ..Group::default() },
         payload,
         chain: Chain::Ethereum,
         chain_id,
         spends: vec![Spend { chain: Chain::Ethereum, chain_id, what: What::Native, amount }],
         limits: limits.map(|limit| (limit, amount)).collect(),
         caller: 1000,
-        needs_approval: false,
+        approvers: None,
         note: note(),
     }
 }
@@ -96,4 +101,8 @@ pub fn is_known(file: &Path, payload: &[u8]) -> bool {
 
 pub fn note() -> Note {
     Note { kind: "wallet.signed", payload: r#"{"a":1}"#.to_owned() }
+}
+
+pub fn account() -> Account {
+    "0x00000000000000000000000000000000000000aa".parse().unwrap()
 }

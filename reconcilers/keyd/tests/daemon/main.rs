@@ -20,7 +20,7 @@ use osmoda_schemas::{
     operation::Nothing,
     ops::keyd::{
         Approve, ApproveRequest, CreateWallet, CreateWalletRequest, DeleteWallet, DeleteWalletRequest, Explain,
-        ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order, ReceiptsRequest, SignRequest,
+        ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order, Purpose, ReceiptsRequest, SignRequest,
     },
 };
 use serde_json::{Value, json};
@@ -126,7 +126,12 @@ fn an_explanation_signs_nothing_and_an_approval_is_somebody_elses() {
     assert_eq!(explain(), told, "nothing was counted");
 
     assert_eq!(refused(world.sign(AGENT, "payments", &order), &[&told.payload, "approvalAbove"]), "needs-approval");
-    let approve = ApproveRequest { wallet: "payments".parse().unwrap(), payload: told.payload, ttl_secs: None };
+    let approve = ApproveRequest {
+        wallet: "payments".parse().unwrap(),
+        payload: told.payload,
+        ttl_secs: None,
+        purpose: Purpose::Sign,
+    };
     assert_eq!(refused(world.call_as::<Approve>(AGENT, &approve), &["approvers"]), "no-approver");
     world.call::<Approve>(&approve).unwrap();
     let other = transfer(SHOP, "0.05", 1);
@@ -174,13 +179,63 @@ fn what_is_not_in_force_signs_nothing_and_keeps_its_key() {
     assert_eq!(refused(delete(SHOP), &[&address]), "other-key");
     let problem = delete(&address).unwrap_err();
     assert_eq!(problem.code, "needs-approval");
+    // While a generation cannot be read nobody knows what it declares.
     let hint = problem.hint.unwrap();
+    world.put_in_force(&broken);
+    assert_eq!(refused(delete(&address), &["other.json"]), "policies-unreadable");
+    let list = world.call::<ListWallets>(&Nothing {}).unwrap();
+    assert!(list.closed.is_some_and(|why| why.contains("other.json")));
+    world.activate(&[], &[]);
     let payload = hint.split([' ', '`']).find(|word| word.starts_with("0x")).unwrap().to_owned();
-    let approve = ApproveRequest { wallet: "payments".parse().unwrap(), payload, ttl_secs: Some(60) };
+    let approve =
+        ApproveRequest { wallet: "payments".parse().unwrap(), payload, ttl_secs: Some(60), purpose: Purpose::Sign };
     world.call::<Approve>(&approve).unwrap();
+    assert_eq!(refused(delete(&address), &[]), "needs-approval", "that was for a signature");
+    world.call::<Approve>(&ApproveRequest { purpose: Purpose::Destroy, ..approve }).unwrap();
     assert_eq!(delete(&address).unwrap().address, address);
     assert!(world.call::<ListWallets>(&Nothing {}).unwrap().wallets.is_empty());
     assert!(!world.at("state/vault/keys/payments.key").exists());
+}
+
+#[test]
+fn a_wallet_that_goes_leaves_what_it_has_spent_behind() {
+    root!();
+    let world = World::new();
+    let rules = policy()["rules"].clone();
+    let all = |name: &str, wallets: &[&str]| {
+        let mut policy = policy();
+        policy["wallets"] = json!(wallets);
+        policy["rules"] = rules.clone();
+        (name.to_owned(), policy)
+    };
+    let (one, two) = (("one", ethereum()), ("two", ethereum()));
+    let star = all("star", &["*"]);
+    world.activate(&[one.clone(), two.clone()], &[(&star.0, star.1.clone())]);
+    let address = world.wallet("one").address.unwrap();
+    world.wallet("two");
+    world.sign(AGENT, "one", &transfer(SHOP, "0.04", 0)).unwrap();
+    world.sign(AGENT, "one", &transfer(SHOP, "0.04", 1)).unwrap();
+    let is_spent = |wallet: &str, nonce| {
+        let over = world.sign(AGENT, wallet, &transfer(SHOP, "0.04", nonce));
+        assert_eq!(refused(over, &["a-day", "0.01916"]), "limit-reached");
+    };
+    is_spent("two", 0);
+    // Its document is gone; another policy has it now; it is named by its address.
+    world.activate(std::slice::from_ref(&two), &[(&star.0, star.1.clone())]);
+    is_spent("two", 1);
+    let own = all("own", &["one"]);
+    world.activate(&[one.clone(), two.clone()], &[(&star.0, star.1.clone()), (&own.0, own.1.clone())]);
+    is_spent("two", 2);
+    is_spent("one", 2);
+    let address = all("address", &[&address]);
+    world.activate(&[one.clone(), two], &[(&star.0, star.1), (&address.0, address.1.clone())]);
+    is_spent("one", 3);
+    // Two policies that name one wallet: nobody knows which was meant.
+    world.activate(&[one], &[(&own.0, own.1), (&address.0, address.1)]);
+    assert_eq!(
+        refused(world.sign(AGENT, "one", &transfer(SHOP, "0.01", 4)), &["`address` and `own`"]),
+        "wallet-governed"
+    );
 }
 
 #[test]
@@ -199,7 +254,10 @@ fn keys_come_from_elsewhere_and_are_held_against_their_document() {
     assert_eq!(import(&world, "words", "ethereum", &words).unwrap().address.as_deref(), Some(known));
     let problem = import(&world, "more", "ethereum", &words.replace("about", "abandon")).unwrap_err();
     assert_eq!((problem.code.as_str(), problem.detail.contains("abandon")), ("invalid-secret", false));
-    assert_eq!(refused(import(&world, "again", "ethereum", &words), &["words"]), "key-shared");
+    assert_eq!(refused(import(&world, "again", "ethereum", &words), &["words"]), "key-known");
+    let numbers = json!({ "wallet": "more", "chain": "solana", "secret": 12345 });
+    let typed = serde_json::from_value::<ImportWalletRequest>(numbers).unwrap_err().to_string();
+    assert!(!typed.contains("12345"), "{typed}");
 
     // A signer in another process, whose wallet is known by its address.
     let vault = world.at("hsm");
@@ -237,8 +295,12 @@ fn keys_come_from_elsewhere_and_are_held_against_their_document() {
     };
     assert_eq!(refused(world.call::<CreateWallet>(&create), &["nothing was changed"]), "wallet-exists");
 
-    // A vault that has gone is never replaced by an empty one.
+    // A book that has gone is never replaced by an empty one, nor is a vault.
     world.kill();
+    fs::rename(world.at("state/book.db"), world.at("book.db")).unwrap();
+    let said = world.start_refused();
+    assert!(said.contains("book.db is missing"), "{said}");
+    fs::rename(world.at("book.db"), world.at("state/book.db")).unwrap();
     fs::rename(world.at("state/vault"), world.at("elsewhere")).unwrap();
     fs::create_dir(world.at("state/vault")).unwrap();
     fs::set_permissions(world.at("state/vault"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();

@@ -65,18 +65,34 @@ fn each_loosening_is_one_and_each_tightening_is_none() {
     for (at, change) in looser.iter().enumerate() {
         assert!(is_looser(change), "{at}");
     }
-    let tighter: [&dyn Fn(&mut Value); 8] = [
+    let tighter: [&dyn Fn(&mut Value); 5] = [
         &|p| p["description"] = json!("other words"),
         &|p| p["approvers"] = json!([]),
         &|p| p["limits"][0]["amount"] = json!("0.5"),
         &|p| p["limits"][0]["signatures"] = json!(3),
-        &|p| drop(p["rules"].as_array_mut().unwrap().pop()),
-        &|p| p["rules"][2]["match"]["maxAmount"] = json!("0.10"),
-        &|p| p["rules"][2]["match"]["hours"] = json!(["09:00-17:00"]),
         &|p| p["rules"].as_array_mut().unwrap().insert(1, json!({ "name": "also", "effect": "deny", "match": {} })),
     ];
     for (at, change) in tighter.iter().enumerate() {
         assert!(!is_looser(change), "{at}");
+    }
+}
+
+#[test]
+fn what_allows_may_be_narrowed_where_nothing_asks() {
+    let mut plain = example();
+    plain["rules"].as_array_mut().unwrap().remove(1);
+    let changes: [&dyn Fn(&mut Value); 3] = [
+        &|p| drop(p["rules"].as_array_mut().unwrap().pop()),
+        &|p| p["rules"].as_array_mut().unwrap().last_mut().unwrap()["match"]["maxAmount"] = json!("0.10"),
+        &|p| p["rules"].as_array_mut().unwrap().last_mut().unwrap()["match"]["hours"] = json!(["09:00-17:00"]),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        // An approval needs no limit, so what falls to a rule that asks may be more than what was allowed.
+        for (mut old, is_looser) in [(plain.clone(), false), (example(), true)] {
+            let before = document(&old);
+            change(&mut old);
+            assert_eq!(loosens(Some(&before), Some(&document(&old))), is_looser, "{at}");
+        }
     }
 }
 
@@ -114,7 +130,7 @@ fn rule() -> impl Strategy<Value = Value> {
         })
 }
 
-fn policy_of(rules: Vec<Value>, day: &str) -> Value {
+fn policy_of(rules: Vec<Value>, day: &str, has_limit: bool) -> Value {
     let mut names = std::collections::BTreeSet::new();
     let rules: Vec<Value> = rules.into_iter().filter(|rule| names.insert(rule["name"].to_string())).collect();
     let limit = |name: &str, asset: &str, amount: &str| json!({ "name": name, "chain": "ethereum", "asset": asset, "amount": amount, "per": { "calendar": "day" } });
@@ -122,16 +138,18 @@ fn policy_of(rules: Vec<Value>, day: &str) -> Value {
         "wallets": ["w"],
         "tokens": [{ "name": "usd", "chain": "ethereum", "chainId": 1, "address": text(TOKEN), "decimals": 6 }],
         "rules": rules,
-        "limits": [limit("coins", "native", day), limit("usd", "usd", "500")],
+        "limits": if has_limit { vec![limit("coins", "native", day), limit("usd", "usd", "500")] }
+            else { vec![limit("coins", "native", day)] },
     })
 }
 
 /// A policy, and another one that is mostly the same.
 fn pair() -> impl Strategy<Value = (Value, Value)> {
     let rules = prop::collection::vec(rule(), 1..4);
-    (rules, rule(), 0..10_usize, any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(
-        |(rules, other, kind, at, index)| {
-            let old = policy_of(rules.clone(), "2");
+    let index = any::<prop::sample::Index>;
+    (rules, rule(), 0..10_usize, index(), index(), any::<bool>()).prop_map(
+        |(rules, other, kind, at, index, has_limit)| {
+            let old = policy_of(rules.clone(), "2", has_limit);
             let mut new = rules;
             let (at, place, field) = (at.index(new.len()), index.index(new.len()), index.index(7));
             let mut day = "2";
@@ -147,7 +165,7 @@ fn pair() -> impl Strategy<Value = (Value, Value)> {
                     new[at]["match"][field] = other["match"][field].clone();
                 }
             }
-            (old, policy_of(new, day))
+            (old, policy_of(new, day, has_limit))
         },
     )
 }
