@@ -373,6 +373,8 @@ install_tarball() {
     # One that fails is told below, and keeps no other from its new program.
     systemctl $how "$unit" || true
   done
+  # It is started by the operator alone.
+  systemctl try-restart osmoda-keyd.service || true
   wait_for_answer
 }
 

@@ -40,6 +40,9 @@ let
         };
       }
     '';
+    Wallet = ''
+      { payments.chain = "ethereum"; }
+    '';
     WalletPolicy = ''
       { default = { wallets = [ "*" ]; rules = [ { name = "nothing"; effect = "deny"; } ]; }; }
     '';

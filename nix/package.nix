@@ -11,6 +11,7 @@ let
   # Programs that people do not call: they find each other beside themselves.
   daemons = [
     "agentd"
+    "osmoda-keyd"
     "osmoda-routines"
     "osmoda-switch"
     "osmoda-watch"

@@ -250,7 +250,7 @@ fn asks(object: &Object) -> Asks<'_> {
             ..Asks::default()
         },
         // Kinds that have no tier are asked for by being listed at all; the mildest tier stands for "none".
-        Spec::WalletPolicy(_) => Asks { tier: Tier::Untrusted, ..Asks::default() },
+        Spec::Wallet(_) | Spec::WalletPolicy(_) => Asks { tier: Tier::Untrusted, ..Asks::default() },
         Spec::NixosConfig(config) => Asks {
             tier: Tier::Untrusted,
             nixos_options: config.options.keys().map(String::as_str).collect(),

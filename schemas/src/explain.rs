@@ -154,6 +154,7 @@ const fn example(kind: Kind) -> &'static str {
         Kind::McpServer => include_str!("../examples/mcp-stdio.yaml"),
         Kind::NixosConfig => include_str!("../examples/nixos/firewall.yaml"),
         Kind::Routine => include_str!("../examples/routine-interval.yaml"),
+        Kind::Wallet => include_str!("../examples/wallet-key.yaml"),
         Kind::WalletPolicy => include_str!("../examples/wallet-default.yaml"),
         Kind::Watcher => include_str!("../examples/watcher-http.yaml"),
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    kinds::{App, McpServer, NixosConfig, Routine, WalletPolicy, Watcher},
+    kinds::{App, McpServer, NixosConfig, Routine, Wallet, WalletPolicy, Watcher},
     name::{InvalidName, Name},
 };
 
@@ -80,13 +80,14 @@ kinds! {
     McpServer: "mcpservers", "A Model Context Protocol server that the agent may use.";
     NixosConfig: "nixosconfigs", "NixOS options of the whole system, as data.";
     Routine: "routines", "Work that is done at certain times or events.";
+    Wallet: "wallets", "A key that keyd keeps, and by what it is known.";
     WalletPolicy: "walletpolicies", "Rules for what keyd may sign.";
     Watcher: "watchers", "A check that is asked for ever, and what mends it.";
 }
 
 /// Why a text is not a [`Kind`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no kind {0:?}; the kinds are App, McpServer, NixosConfig, Routine, WalletPolicy, Watcher")]
+#[error("there is no kind {0:?}; the kinds are App, McpServer, NixosConfig, Routine, Wallet, WalletPolicy, Watcher")]
 pub struct InvalidKind(pub String);
 
 impl FromStr for Kind {
@@ -135,7 +136,7 @@ pub enum InvalidObjectRef {
 impl ObjectRef {
     /// Pattern for JSON Schema.
     pub const PATTERN: &'static str =
-        "^(App|McpServer|NixosConfig|Routine|WalletPolicy|Watcher)/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+        "^(App|McpServer|NixosConfig|Routine|Wallet|WalletPolicy|Watcher)/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
     /// Names the object of that kind and name.
     #[must_use]

@@ -4,16 +4,20 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
-use machine_suites::{install::UNITS, wait};
+use machine_suites::{
+    install::{OPTIONAL, UNITS},
+    wait,
+};
 
 use crate::machine::Owned;
 
 /// Programs with where they go.
-pub const PROGRAMS: [(&str, &str); 7] = [
+pub const PROGRAMS: [(&str, &str); 8] = [
     ("agentd", "/usr/lib/osmoda/agentd"),
     ("osmoda-watch", "/usr/lib/osmoda/osmoda-watch"),
     ("osmoda-routines", "/usr/lib/osmoda/osmoda-routines"),
     ("osmoda-witness", "/usr/lib/osmoda/osmoda-witness"),
+    ("osmoda-keyd", "/usr/lib/osmoda/osmoda-keyd"),
     ("osmoda-switch", "/usr/lib/osmoda/osmoda-switch"),
     ("osmoda-generator", "/usr/lib/systemd/system-generators/osmoda-generator"),
     ("osmoda", "/usr/bin/osmoda"),
@@ -70,7 +74,7 @@ pub fn install(machine: &dyn Owned, release: bool) -> Result<()> {
             machine.put(&folder.join(program), to)?;
         }
         machine.sh("ln -sf osmoda /usr/bin/agentctl")?;
-        for unit in UNITS {
+        for unit in UNITS.iter().chain(&OPTIONAL) {
             let text = std::fs::read_to_string(crate::root().join("nix/units").join(unit))?;
             machine.write(&format!("/usr/lib/systemd/system/{unit}"), &text)?;
         }

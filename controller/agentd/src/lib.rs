@@ -12,7 +12,9 @@ pub mod options;
 mod outcome;
 mod planning;
 mod preview;
+pub mod receipts;
 pub mod reconcile;
+mod said;
 mod sources;
 mod standing;
 mod status;
@@ -29,7 +31,7 @@ use osmoda_generation::plan::Renderers;
 use osmoda_mcp::McpServers;
 use osmoda_nixos::NixosConfigs;
 use osmoda_routines::Routines;
-use osmoda_wallets::WalletPolicies;
+use osmoda_wallets::{WalletPolicies, Wallets};
 use osmoda_watch::Watchers;
 
 /// What objects of each kind become.
@@ -41,6 +43,7 @@ pub fn renderers() -> Renderers {
         Arc::new(NixosConfigs),
         Arc::new(Routines),
         Arc::new(WalletPolicies),
+        Arc::new(Wallets),
         Arc::new(Watchers),
     ])
 }

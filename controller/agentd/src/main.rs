@@ -9,6 +9,7 @@ use osmoda_agentd::{
     follow::{self, DocumentFolders},
     ingest::Judge,
     options::OptionChecks,
+    receipts,
     reconcile::{self, Loop},
     renderers, witness,
 };
@@ -83,7 +84,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         options: options.clone(),
     };
     let (debounce, resync) = (config.debounce.as_std(), config.resync.as_std());
-    let for_witness = ledger.clone();
+    let (for_witness, for_keyd) = (ledger.clone(), ledger.clone());
     let controller = Controller::new(machine.clone(), manager.clone(), ledger, config, judge)?;
 
     let queue = WorkQueue::new();
@@ -99,6 +100,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         for_witness,
         machine.ledger_folder(),
         osmoda_ipc::Client::new(machine.run.join("witness.sock")),
+    ));
+    tokio::spawn(receipts::follow(
+        for_keyd,
+        machine.ledger_folder(),
+        machine.state.join("keyd-receipts"),
+        osmoda_ipc::Client::new(machine.run.join("keyd.sock")),
     ));
     let loop_ = Loop {
         controller: Arc::clone(&controller),

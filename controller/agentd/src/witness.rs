@@ -17,6 +17,8 @@ use osmoda_schemas::{
 };
 use serde_json::json;
 
+use crate::said::Said;
+
 /// How often it is looked whether there is a new checkpoint.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a witness that did not cosign is left in peace.
@@ -35,7 +37,7 @@ enum Failure {
 
 /// Has every new checkpoint cosigned, for ever. What goes wrong is said once.
 pub async fn follow(ledger: Ledger, folder: PathBuf, witness: Client) {
-    let (mut done, mut said) = (None, String::new());
+    let (mut done, mut said) = (None, Said::default());
     loop {
         let signed = changed(&folder);
         if signed.is_none() || signed == done {
@@ -44,17 +46,17 @@ pub async fn follow(ledger: Ledger, folder: PathBuf, witness: Client) {
         }
         match cosign(&ledger, &folder, &witness).await {
             Ok(()) => {
-                (done, said) = (signed, String::new());
+                done = signed;
+                said.well();
             }
             Err(error) => {
-                let words = error.to_string();
-                if words != said {
-                    match error {
-                        // It may not be installed, or not be up yet.
-                        Failure::Client(ClientError::Unreachable { .. }) => tracing::info!("no witness: {words}"),
-                        _ => tracing::error!("the witness did not cosign the ledger: {words}"),
+                match (said.again(&error), &error) {
+                    (None, _) => {}
+                    // It may not be installed, or not be up yet.
+                    (Some(words), Failure::Client(ClientError::Unreachable { .. })) => {
+                        tracing::info!("no witness: {words}");
                     }
-                    said = words;
+                    (Some(words), _) => tracing::error!("the witness did not cosign the ledger: {words}"),
                 }
                 tokio::time::sleep(AGAIN).await;
             }

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+pub mod wallet;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
@@ -173,6 +175,9 @@ pub enum Command {
     /// Work with the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Work with wallets: keys that keyd keeps, and what they sign.
+    #[command(subcommand)]
+    Wallet(wallet::WalletCommand),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:\n  osmoda completions bash > /etc/bash_completion.d/osmoda")]
     Completions {

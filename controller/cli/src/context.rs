@@ -93,6 +93,12 @@ impl Context {
         Client::new(self.run_dir.join("witness.sock")).deadline(std::time::Duration::from_secs(10))
     }
 
+    /// osmoda-keyd.
+    #[must_use]
+    pub fn keyd(&self) -> Client {
+        Client::new(self.run_dir.join("keyd.sock"))
+    }
+
     /// The folder of the ledger.
     #[must_use]
     pub fn ledger(&self) -> PathBuf {

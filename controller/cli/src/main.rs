@@ -12,7 +12,7 @@ use osmoda_safeswitch::Decision;
 
 use crate::{
     args::{Agentctl, AgentctlCommand, Cli, Color, Command, LedgerCommand, SwitchCommand},
-    commands::{documents, events, generations, ledger, logs, machine, objects, switch},
+    commands::{documents, events, generations, ledger, logs, machine, objects, switch, wallet},
     context::{Context, Failure},
 };
 
@@ -66,6 +66,7 @@ async fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::History { limit } => generations::history(context, limit),
         Command::Status => machine::status(context).await,
         Command::Doctor => machine::doctor(context).await,
+        Command::Wallet(command) => wallet::wallet(context, command).await,
         Command::Ledger(LedgerCommand::Verify { folder, key, witness, seen }) => {
             ledger::verify(context, folder, key.as_deref(), &witness, &seen).await
         }

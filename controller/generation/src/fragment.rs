@@ -22,6 +22,11 @@ pub trait Reconciler: Send + Sync {
     /// # Errors
     /// What of the object cannot be rendered here, and which field says so.
     fn render(&self, object: &Object) -> Result<Fragment, RenderError>;
+
+    /// Does a change take away protection or data? Without an old object it is new, without a new one it is deleted.
+    fn loosens(&self, _old: Option<&Object>, _new: Option<&Object>) -> bool {
+        false
+    }
 }
 
 /// An object's part of a generation.
@@ -99,6 +104,6 @@ pub fn primary_unit(object: &ObjectRef) -> Option<String> {
         Kind::App => Some(format!("osmoda-app-{name}.service")),
         Kind::Routine => Some(format!("osmoda-routine-{name}.service")),
         Kind::McpServer => Some(format!("osmoda-mcp-{name}.service")),
-        Kind::Watcher | Kind::WalletPolicy | Kind::NixosConfig => None,
+        Kind::Watcher | Kind::Wallet | Kind::WalletPolicy | Kind::NixosConfig => None,
     }
 }

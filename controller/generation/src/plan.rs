@@ -7,7 +7,7 @@ use std::{
 };
 
 use osmoda_schemas::{
-    object::{Author, ContentHash, Object, ObjectRef},
+    object::{Author, ContentHash, Kind, Object, ObjectRef},
     plan::{Change, ClosureDiff, ObjectChange, Plan, PlanBody, UnitChange, UnitVerb},
 };
 use osmoda_systemd::{ActivationPlan, ActiveState, Step, UnitFile, plan_activation};
@@ -111,6 +111,16 @@ impl Renderers {
         }
     }
 
+    /// Does a change of canonical documents take away protection or data? What cannot be read may.
+    #[must_use]
+    pub fn loosens(&self, kind: Kind, old: Option<&str>, new: Option<&str>) -> bool {
+        let Some(reconciler) = self.all.iter().find(|r| r.kind() == kind) else { return false };
+        match (old.map(Object::from_json).transpose(), new.map(Object::from_json).transpose()) {
+            (Ok(old), Ok(new)) => reconciler.loosens(old.as_ref(), new.as_ref()),
+            _ => true,
+        }
+    }
+
     /// Renders a canonical document.
     ///
     /// # Errors
@@ -163,7 +173,7 @@ pub fn plan<'a>(
                     None => difference.create(&wish, renderers)?,
                 }
             }
-            (None, Some(entry)) => difference.delete(base, reference, entry.author)?,
+            (None, Some(entry)) => difference.delete(base, reference, entry.author, renderers)?,
             (None, None) => {}
         }
     }
@@ -196,7 +206,9 @@ struct Difference {
 impl Difference {
     fn create(&mut self, wish: &Wish<'_>, renderers: &Renderers) -> Result<(), PlanError> {
         self.take_new(wish, renderers)?;
-        self.objects.push(change(wish.reference, Change::Create, wish.author, Some(wish.hash)));
+        let mut new = change(wish.reference, Change::Create, wish.author, Some(wish.hash));
+        new.destructive = renderers.loosens(wish.reference.kind, None, Some(wish.canonical));
+        self.objects.push(new);
         Ok(())
     }
 
@@ -204,17 +216,24 @@ impl Difference {
         self.take_old(base, wish.reference)?;
         self.take_new(wish, renderers)?;
         let mut changed = change(wish.reference, Change::Update, wish.author, Some(wish.hash));
-        changed.fields = match old_document(base, wish.reference)? {
-            Some(old) => field_changes(&old, wish.canonical),
-            None => Vec::new(),
-        };
+        let old = old_document(base, wish.reference)?;
+        changed.fields = old.as_ref().map(|old| field_changes(old, wish.canonical)).unwrap_or_default();
+        changed.destructive = renderers.loosens(wish.reference.kind, old.as_deref(), Some(wish.canonical));
         self.objects.push(changed);
         Ok(())
     }
 
-    fn delete(&mut self, base: &Base, reference: &ObjectRef, author: Author) -> Result<(), PlanError> {
+    fn delete(
+        &mut self,
+        base: &Base,
+        reference: &ObjectRef,
+        author: Author,
+        renderers: &Renderers,
+    ) -> Result<(), PlanError> {
         self.take_old(base, reference)?;
-        self.objects.push(change(reference, Change::Delete, author, None));
+        let mut gone = change(reference, Change::Delete, author, None);
+        gone.destructive = renderers.loosens(reference.kind, old_document(base, reference)?.as_deref(), None);
+        self.objects.push(gone);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::hostile;
 
 const NAMES: &[&str] = &["a", "b", "c-1", "web"];
-const KINDS: &[&str] = &["App", "McpServer", "Routine", "WalletPolicy", "Watcher"];
+const KINDS: &[&str] = &["App", "McpServer", "Routine", "Wallet", "WalletPolicy", "Watcher"];
 const PATHS: &[&str] = &["/", "/srv", "/srv/a%b", "/srv/$x", "/srv/ü", "/srv/\nInjected=1", "/srv/-x", "/srv/,x"];
 
 /// Objects that their own rules let pass.
@@ -31,6 +31,7 @@ fn document(u: &mut Unstructured<'_>) -> Result<Value> {
         "App" => app(u)?,
         "McpServer" => json!({ "command": command(u)?, "transport": transport(u)? }),
         "Routine" => json!({ "trigger": trigger(u)?, "action": action(u)?, "after": references(u)? }),
+        "Wallet" => json!({ "chain": u.choose(&["ethereum", "solana"])? }),
         "WalletPolicy" => {
             let effect = u.choose(&["allow", "deny", "requireApproval"])?;
             let conditions = if *effect == "allow" { json!({ "maxFee": "0.1" }) } else { json!({}) };

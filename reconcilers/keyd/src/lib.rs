@@ -7,6 +7,7 @@
 //! hold against are told in `docs/keyd.md`.
 
 mod bytes;
+pub mod daemon;
 pub mod key;
 pub mod memory;
 pub mod signer;

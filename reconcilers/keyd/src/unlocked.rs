@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{key::Key, wallet::WalletName};
+use crate::{key::Key, wallet::Name};
 
 /// Keys, each with an end that no use puts off. A key is wiped when its time has come and nobody signs with it any more.
 #[derive(Debug)]
 pub struct Unlocked {
     keep: Duration,
     /// Each on the heap by itself, so that no growth of the map leaves a copy behind.
-    keys: BTreeMap<WalletName, (Arc<Key>, Instant)>,
+    keys: BTreeMap<Name, (Arc<Key>, Instant)>,
 }
 
 impl Unlocked {
@@ -25,13 +25,13 @@ impl Unlocked {
 
     /// A key whose time has not come.
     #[must_use]
-    pub fn get(&mut self, name: &WalletName, now: Instant) -> Option<Arc<Key>> {
+    pub fn get(&mut self, name: &Name, now: Instant) -> Option<Arc<Key>> {
         self.sweep(now);
         self.keys.get(name).map(|(key, _)| Arc::clone(key))
     }
 
     /// Keeps a key from now on.
-    pub fn insert(&mut self, name: WalletName, key: Arc<Key>, now: Instant) {
+    pub fn insert(&mut self, name: Name, key: Arc<Key>, now: Instant) {
         if let Some(until) = now.checked_add(self.keep).filter(|until| *until > now) {
             self.keys.insert(name, (key, until));
         }
@@ -45,7 +45,7 @@ impl Unlocked {
     }
 
     /// Wipes one.
-    pub fn forget(&mut self, name: &WalletName) {
+    pub fn forget(&mut self, name: &Name) {
         self.keys.remove(name);
     }
 
@@ -64,7 +64,7 @@ mod tests {
     fn a_key_ends_at_its_time_and_use_does_not_put_it_off() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let name: WalletName = "a".parse().unwrap();
+        let name: Name = "a".parse().unwrap();
         let key = Arc::new(Key::from_bytes(Chain::Solana, &[7; 32]).unwrap());
         let mut keys = Unlocked::new(Duration::from_secs(10));
         keys.insert(name.clone(), Arc::clone(&key), start);

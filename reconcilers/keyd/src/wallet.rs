@@ -1,6 +1,6 @@
 //! What a wallet is, without its secret: a name, a chain, a public key, and where the key came from.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use osmoda_chains::{
     derive::{Path, Step},
@@ -11,92 +11,29 @@ use osmoda_chains::{
 
 use crate::bytes::Reader;
 
-/// A chain family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Chain {
-    /// Ethereum and EVM chains: secp256k1.
-    Ethereum,
-    /// Solana: ed25519.
-    Solana,
-}
+pub use osmoda_chains::effects::Chain;
+pub use osmoda_schemas::name::Name;
 
-impl Chain {
-    pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Self::Ethereum => 1,
-            Self::Solana => 2,
-        }
-    }
-
-    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Ethereum),
-            2 => Some(Self::Solana),
-            _ => None,
-        }
+fn chain_byte(chain: Chain) -> u8 {
+    match chain {
+        Chain::Ethereum => 1,
+        Chain::Solana => 2,
     }
 }
 
-impl fmt::Display for Chain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ethereum => "ethereum",
-            Self::Solana => "solana",
-        })
-    }
+pub(crate) fn chain_of(byte: u8) -> Option<Chain> {
+    [Chain::Ethereum, Chain::Solana].into_iter().find(|chain| chain_byte(*chain) == byte)
 }
 
-/// A wallet's name: an RFC 1123 label, as names of all objects are (`osmoda_schemas::name::Name`; a test compares them).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WalletName(String);
-
-/// A text is no name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a name: use 1 to 63 lower-case letters, digits and `-`, starting and ending with a letter or digit"
-)]
-pub struct InvalidName(String);
-
-impl WalletName {
-    /// The longest, in bytes.
-    pub const MAX_LEN: usize = 63;
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// One byte of length, and the name.
-    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        into.push(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
-        into.extend_from_slice(self.0.as_bytes());
-    }
-
-    pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let length = from.u8()?;
-        std::str::from_utf8(from.take(length.into())?).ok()?.parse().ok()
-    }
+/// One byte of length, and the name.
+pub(crate) fn encode_name(name: &Name, into: &mut Vec<u8>) {
+    into.push(u8::try_from(name.as_str().len()).unwrap_or(u8::MAX));
+    into.extend_from_slice(name.as_str().as_bytes());
 }
 
-impl FromStr for WalletName {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let bytes = text.as_bytes();
-        let ends = bytes.first().is_some_and(inner) && bytes.last().is_some_and(inner);
-        if ends && bytes.len() <= Self::MAX_LEN && bytes.iter().all(|byte| inner(byte) || *byte == b'-') {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(InvalidName(text.chars().take(80).collect()))
-    }
-}
-
-impl fmt::Display for WalletName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
+fn decode_name(from: &mut Reader<'_>) -> Option<Name> {
+    let length = from.u8()?;
+    std::str::from_utf8(from.take(length.into())?).ok()?.parse().ok()
 }
 
 /// The public key of a wallet, by which its chain and address are known.
@@ -129,7 +66,7 @@ impl PublicKey {
 
     /// One byte for the chain, and 33 bytes (SEC 1, compressed) or 32.
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        into.push(self.chain().to_byte());
+        into.push(chain_byte(self.chain()));
         match self {
             Self::Ethereum(key) => into.extend_from_slice(&key.to_compressed()),
             Self::Solana(key) => into.extend_from_slice(&key.0),
@@ -137,7 +74,7 @@ impl PublicKey {
     }
 
     pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        match Chain::from_byte(from.u8()?)? {
+        match chain_of(from.u8()?)? {
             Chain::Ethereum => secp256k1::PublicKey::from_sec1(from.take(33)?).ok().map(Self::Ethereum),
             Chain::Solana => Some(Self::Solana(ed25519::PublicKey(from.array()?))),
         }
@@ -219,19 +156,19 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalletId {
     /// Its name.
-    pub name: WalletName,
+    pub name: Name,
     /// Its public key.
     pub public: PublicKey,
 }
 
 impl WalletId {
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        self.name.encode(into);
+        encode_name(&self.name, into);
         self.public.encode(into);
     }
 
     pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { name: WalletName::decode(from)?, public: PublicKey::decode(from)? })
+        Some(Self { name: decode_name(from)?, public: PublicKey::decode(from)? })
     }
 }
 
@@ -246,17 +183,11 @@ pub struct Wallet {
 
 #[cfg(test)]
 mod tests {
-    use osmoda_schemas::name::Name;
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
-        #[test]
-        fn names_are_those_of_objects(text in prop_oneof!["[a-z0-9-]{0,66}", "[a-zA-Z0-9._/-]{0,4}", ".{0,4}"]) {
-            prop_assert_eq!(text.parse::<WalletName>().is_ok(), text.parse::<Name>().is_ok(), "{:?}", text);
-        }
-
         #[test]
         fn origins_are_read_exactly(bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..80),

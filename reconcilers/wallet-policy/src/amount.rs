@@ -39,6 +39,13 @@ impl Amount {
         if digits.is_empty() { U256::ZERO } else { digits.parse().unwrap_or(U256::ZERO) }
     }
 
+    /// Exactly that many of the smallest unit; none: it is no whole number of them.
+    #[must_use]
+    pub fn exact_units(&self, decimals: u8) -> Option<U256> {
+        let digits = self.fraction.trim_end_matches('0').len();
+        (digits <= usize::from(decimals)).then(|| self.units(decimals))
+    }
+
     /// So many of the smallest unit, as text.
     #[must_use]
     pub fn text(units: U256, decimals: u8) -> String {

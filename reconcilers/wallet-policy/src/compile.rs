@@ -64,7 +64,8 @@ pub(crate) struct Rule {
 }
 
 /// Digits after the point of a chain's own coin.
-pub(crate) fn native_decimals(chain: Chain) -> u8 {
+#[must_use]
+pub fn native_decimals(chain: Chain) -> u8 {
     match chain {
         Chain::Ethereum => 18,
         Chain::Solana => 9,
@@ -104,6 +105,16 @@ impl Policy {
     pub(crate) fn token(&self, effects: &Effects, account: &Account) -> Option<&Token> {
         let is_there = |token: &&Token| token.chain == effects.chain && token.chain_id == effects.chain_id;
         self.tokens.iter().filter(is_there).find(|token| token.account == *account)
+    }
+
+    /// The asset that a name stands for on a chain (`native`, or a token's), and its digits after the point.
+    #[must_use]
+    pub fn asset(&self, name: &str, chain: Chain, chain_id: Option<u64>) -> Option<(What, u8)> {
+        if name == "native" {
+            return Some((What::Native, native_decimals(chain)));
+        }
+        let is_it = |token: &&Token| token.name.as_str() == name && token.chain == chain && token.chain_id == chain_id;
+        self.tokens.iter().find(is_it).map(|token| (What::Token(token.account), token.decimals))
     }
 
     /// The asset's name, as the document says it.
@@ -346,7 +357,7 @@ impl Compiler {
         let period = match (limit.per.window, limit.per.calendar) {
             (Some(window), None) => {
                 let length = SignedDuration::try_from(window.as_std()).unwrap_or(SignedDuration::MAX);
-                if window.is_zero() || length > SignedDuration::from_hours(24 * Self::longest()) {
+                if window.is_zero() || length > SignedDuration::from_hours(24 * Policy::LONGEST_WINDOW_DAYS) {
                     self.fault(
                         "limit-period",
                         format!("{field}.per.window"),
@@ -379,10 +390,6 @@ impl Compiler {
             period: period?,
             signatures: limit.signatures,
         })
-    }
-
-    fn longest() -> i64 {
-        Policy::LONGEST_WINDOW_DAYS
     }
 
     fn twice<'a>(&mut self, names: impl Iterator<Item = (&'static str, &'a Name)>) {

@@ -13,12 +13,14 @@ mod compile;
 mod decide;
 mod hours;
 mod limit;
+mod loosens;
 mod matching;
 mod parts;
 
 pub use amount::Amount;
-pub use compile::Policy;
+pub use compile::{Policy, native_decimals};
 pub use decide::{Decision, PartDecision, Refusal, Request, TypedDataFacts, Verdict};
 pub use hours::Hours;
 pub use limit::{Limit, Period};
+pub use loosens::loosens;
 pub use parts::{Spend, What};

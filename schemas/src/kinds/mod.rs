@@ -6,6 +6,7 @@ pub mod nixos_config;
 pub mod probe;
 pub mod routine;
 mod tier;
+pub mod wallet;
 pub mod wallet_policy;
 pub mod watcher;
 
@@ -15,5 +16,6 @@ pub use nixos_config::NixosConfig;
 pub use probe::{HealthCheck, Probe};
 pub use routine::Routine;
 pub use tier::Tier;
+pub use wallet::Wallet;
 pub use wallet_policy::WalletPolicy;
 pub use watcher::Watcher;

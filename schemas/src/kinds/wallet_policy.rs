@@ -24,6 +24,9 @@ pub struct WalletPolicy {
     /// Limits over all that the rules allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// Users that may approve, as user names or uids, beside root. Nobody approves what they ask for themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
 }
 
 /// A token, and how its amounts are to be read: no transaction tells that.

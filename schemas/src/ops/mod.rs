@@ -2,6 +2,7 @@
 
 pub mod agentd;
 pub mod common;
+pub mod keyd;
 pub mod routines;
 pub mod watch;
 pub mod witness;

@@ -33,8 +33,8 @@ pub fn check_object(object: &Object, backend: Backend) -> Vec<Violation> {
         Spec::Watcher(watcher) => check_watcher(&mut c, watcher),
         Spec::Routine(routine) => check_routine(&mut c, routine, &object.metadata),
         Spec::McpServer(server) => check_mcp_server(&mut c, server, &object.metadata, backend),
-        // Its reconciler reads it, and says all that is wrong with it.
-        Spec::WalletPolicy(_) => {}
+        // Their reconciler reads them, and says all that is wrong with them.
+        Spec::Wallet(_) | Spec::WalletPolicy(_) => {}
         Spec::NixosConfig(config) => {
             if backend == Backend::Profile {
                 c.add(

@@ -65,7 +65,7 @@ pub fn facts(object: &Object) -> Facts {
         Spec::Routine(routine) => Facts { after: routine.after.clone(), tier: routine.tier, ..Facts::default() },
         Spec::Watcher(watcher) => Facts { target: watcher.target.clone(), tier: watcher.tier, ..Facts::default() },
         Spec::WalletPolicy(policy) => Facts { wallets: policy.wallets.clone(), ..Facts::default() },
-        Spec::NixosConfig(_) => Facts::default(),
+        Spec::Wallet(_) | Spec::NixosConfig(_) => Facts::default(),
     }
 }
 
@@ -150,10 +150,12 @@ fn ports(order: &[&SetEntry<'_>], broken: &mut Broken) {
 }
 
 fn wallets(order: &[&SetEntry<'_>], broken: &mut Broken) {
-    let mut governed: BTreeMap<&str, &ObjectRef> = BTreeMap::new();
+    let mut governed: BTreeMap<String, &ObjectRef> = BTreeMap::new();
     for entry in order {
         for (i, wallet) in entry.facts.wallets.iter().enumerate() {
-            match governed.get(wallet.as_str()) {
+            // An address of Ethereum may be written with its checksum, or without.
+            let known = if wallet.starts_with("0x") { wallet.to_ascii_lowercase() } else { wallet.clone() };
+            match governed.get(&known) {
                 Some(other) if *other != entry.reference => {
                     let detail = format!("{other} governs the wallet `{wallet}` already");
                     broken.push((
@@ -167,7 +169,7 @@ fn wallets(order: &[&SetEntry<'_>], broken: &mut Broken) {
                     ));
                 }
                 _ => {
-                    governed.insert(wallet, entry.reference);
+                    governed.insert(known, entry.reference);
                 }
             }
         }

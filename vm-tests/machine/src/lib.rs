@@ -8,6 +8,7 @@ pub mod install;
 pub mod load;
 pub mod story;
 pub mod suites;
+pub mod wallets;
 
 use std::{path::Path, process::Output};
 

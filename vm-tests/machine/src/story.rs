@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Host, wait};
+use crate::{Host, wait, wallets};
 
 /// The document that the story is about.
 pub const WEB: &str = include_str!("../documents/web.yaml");
@@ -96,11 +96,38 @@ pub fn play(host: Host<'_>, mut tell: impl FnMut(&Moment)) -> Result<Vec<Moment>
     ensure!(host.page(8080).context("nginx does not answer")?.contains("version 2"), "it came up uncommitted");
     moment(began, "power cut in the middle of it: the machine comes up with version 2, the committed one".to_owned());
 
+    wallet(host, &mut moment)?;
+
     let began = Instant::now();
     wait("osModa's answer", Duration::from_secs(30), || Ok(host.osmoda(&["status"])?.0 == 0))?;
     let report = host.json(&["ledger", "verify"])?;
     moment(began, format!("the ledger is whole: {} events", report["events"]));
     Ok(timeline)
+}
+
+/// An agent has money for a day.
+fn wallet(host: Host<'_>, moment: &mut impl FnMut(Instant, String)) -> Result<()> {
+    host.machine.write("/etc/osmoda/agentd.yaml", wallets::CONFIG)?;
+    wallets::start(host)?;
+    let began = Instant::now();
+    host.document("wallet.yaml", wallets::DOCUMENTS)?;
+    let address = wallets::address(host)?;
+    host.settle()?;
+    moment(began, format!("wallet.yaml saved: an agent may send 0.1 ETH a day to two addresses, from {address}"));
+    let began = Instant::now();
+    let (status, signed) = wallets::send(host, wallets::SHOP, "0.06", 0)?;
+    ensure!(status == 0, "{signed:#}");
+    moment(began, format!("it sends 0.06 to the first: signed, {}", signed["transactionHash"].as_str().unwrap_or("?")));
+    let began = Instant::now();
+    let why = wallets::refused(&wallets::send(host, wallets::HOST, "0.06", 1)?, "limit-reached", "a-day")?;
+    moment(began, format!("0.06 to the second: {why}"));
+    let began = Instant::now();
+    let why = wallets::refused(&wallets::send(host, wallets::THIEF, "0.01", 1)?, "no-rule", "suppliers")?;
+    moment(began, format!("0.01 to somebody else: {why}"));
+    let began = Instant::now();
+    wait("the receipt", Duration::from_secs(30), || Ok(!host.events("wallet.signed")?.is_empty()))?;
+    moment(began, "the ledger has the signature, who asked for it, and the rule that let it pass".to_owned());
+    Ok(())
 }
 
 fn verdict(host: Host<'_>, expected: &str) -> Result<String> {

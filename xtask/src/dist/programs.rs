@@ -13,11 +13,12 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{host::run, install::PROGRAMS};
 
 /// Packages that have the programs of a release.
-pub const PACKAGES: [&str; 7] = [
+pub const PACKAGES: [&str; 8] = [
     "osmoda-agentd",
     "osmoda-watch",
     "osmoda-routines",
     "osmoda-witness",
+    "osmoda-keyd",
     "osmoda-safeswitch",
     "osmoda-generation",
     "osmoda-cli",

@@ -115,7 +115,8 @@ struct DropIn {
 impl Suite {
     /// The package has the programs where they look for each other.
     pub fn judge_package(&self) -> Result<()> {
-        let expected = ["agentd", "nix", "osmoda-routines", "osmoda-switch", "osmoda-watch", "osmoda-witness"];
+        let expected =
+            ["agentd", "nix", "osmoda-keyd", "osmoda-routines", "osmoda-switch", "osmoda-watch", "osmoda-witness"];
         ensure!(self.programs == expected, "lib/osmoda has {:?}", self.programs);
         let root = Path::new(&self.package);
         for file in [

@@ -253,6 +253,9 @@ fn table(printer: &Printer, plan: &Plan, units: &[UnitChange], packages: &[Packa
         };
         out += &format!("{} {}", printer.paint(sign, tone), printer.paint(&change.object.to_string(), tone));
         out += &printer.paint(&format!("  by {}", change.author), Tone::Dim);
+        if change.destructive {
+            out += &printer.paint("  takes away protection", Tone::Bad);
+        }
         out.push('\n');
         for field in &change.fields {
             out += &field_line(printer, field);

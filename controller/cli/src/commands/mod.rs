@@ -9,3 +9,4 @@ pub mod machine;
 pub mod objects;
 pub mod switch;
 mod wait;
+pub mod wallet;

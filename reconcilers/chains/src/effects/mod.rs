@@ -25,12 +25,21 @@ use crate::{
 };
 
 /// A chain family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Chain {
     /// Ethereum and chains like it.
     Ethereum,
     /// Solana.
     Solana,
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ethereum => "ethereum",
+            Self::Solana => "solana",
+        })
+    }
 }
 
 /// An address of either chain.

@@ -125,10 +125,27 @@ impl Transaction {
     /// See [`TransactionError`].
     pub fn sign(&mut self, key: &SecretKey) -> Result<(), TransactionError> {
         let address = Address::of(&key.public());
-        let place = self.message.signers().iter().position(|signer| *signer == address);
+        if !self.message.signers().contains(&address) {
+            return Err(TransactionError::NoSigner(address));
+        }
+        self.insert(address, key.sign_raw(&self.message.encode())?)
+    }
+
+    /// Adds a signature that somebody else has made.
+    ///
+    /// # Errors
+    /// See [`TransactionError`].
+    pub fn insert(&mut self, signer: Address, signature: [u8; 64]) -> Result<(), TransactionError> {
+        PublicKey(signer.0).verify(&self.message.encode(), &signature)?;
+        let place = self.message.signers().iter().position(|known| *known == signer);
         let slot = place.and_then(|place| self.signatures.get_mut(place));
-        *slot.ok_or(TransactionError::NoSigner(address))? = key.sign_raw(&self.message.encode())?;
+        *slot.ok_or(TransactionError::NoSigner(signer))? = signature;
         Ok(())
+    }
+
+    /// Signers whose signatures are missing.
+    pub fn missing(&self) -> impl Iterator<Item = &Address> {
+        self.message.signers().iter().zip(&self.signatures).filter(|(_, s)| **s == MISSING).map(|(signer, _)| signer)
     }
 
     /// Has every signer signed?

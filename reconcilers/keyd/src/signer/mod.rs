@@ -15,7 +15,7 @@ pub use serve::{MOST_CONNECTIONS, serve, serve_one};
 use crate::{
     key::{Payload, SignError, Signed},
     vault::VaultError,
-    wallet::{WalletId, WalletName},
+    wallet::{Name, WalletId},
 };
 
 /// The longest that a call of a remote signer takes: for connecting, asking, and all of the answer.
@@ -44,10 +44,10 @@ pub trait SignerBackend: Send + Sync {
 pub enum SignerError {
     /// There is no such wallet.
     #[error("there is no wallet {0}")]
-    NoWallet(WalletName),
+    NoWallet(Name),
     /// The wallet has another key than the caller says.
     #[error("wallet {0} has another key than the one that was asked for")]
-    OtherKey(WalletName),
+    OtherKey(Name),
     /// It is not signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -61,7 +61,7 @@ pub enum SignerError {
     #[error(
         "the signer answered with a signature that does not verify with the key of wallet {0}: it is not given out"
     )]
-    Lie(WalletName),
+    Lie(Name),
     /// It runs as another user.
     #[error("the process at the other end of the socket runs as uid {found}, and uid {expected} is asked for")]
     Peer {

@@ -12,8 +12,8 @@ use osmoda_wallet_policy::{Policy, Spend, What};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Reserve, SpendError,
-    sums::{Sums, kept},
+    Approve, Event, Note, Purpose, Reserve, SpendError, Used,
+    sums::{Spender, Sums, kept},
 };
 
 /// `application_id`: "osms".
@@ -28,6 +28,8 @@ CREATE TABLE reservation (
   id       INTEGER PRIMARY KEY AUTOINCREMENT,
   at       INTEGER NOT NULL,
   wallet   TEXT NOT NULL,
+  account  TEXT NOT NULL,
+  policy   TEXT NOT NULL,
   payload  BLOB NOT NULL,
   chain    TEXT NOT NULL,
   chain_id TEXT,
@@ -42,12 +44,20 @@ CREATE TABLE spend (
   amount      BLOB NOT NULL
 ) STRICT;
 CREATE INDEX of ON spend (reservation);
+CREATE TABLE event (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  at          INTEGER NOT NULL,
+  kind        TEXT NOT NULL,
+  reservation INTEGER REFERENCES reservation (id),
+  payload     TEXT NOT NULL
+) STRICT;
 CREATE TABLE approval (
   wallet   TEXT NOT NULL,
+  purpose  TEXT NOT NULL,
   payload  BLOB NOT NULL,
   approver INTEGER NOT NULL,
   until    INTEGER NOT NULL,
-  PRIMARY KEY (wallet, payload)
+  PRIMARY KEY (wallet, purpose, payload, approver)
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -92,14 +102,17 @@ impl Database {
         let mut sums = Sums::default();
         let mut spends = self.db.prepare("SELECT asset, amount FROM spend WHERE reservation = ?")?;
         let mut all = self.db.prepare(
-            "SELECT id, at, wallet, chain, chain_id FROM reservation WHERE at >= ? AND NOT released ORDER BY at, id",
+            "SELECT id, at, wallet, chain, chain_id, account, policy FROM reservation
+             WHERE at >= ? AND NOT released ORDER BY at, id",
         )?;
         let mut rows = all.query([since])?;
         while let Some(row) = rows.next()? {
             let (id, at): (i64, i64) = (row.get(0)?, row.get(1)?);
             let (wallet, chain): (String, String) = (row.get(2)?, row.get(3)?);
             let chain_id: Option<String> = row.get(4)?;
-            let wallet: Name = wallet.parse().map_err(damaged)?;
+            let (account, policy): (String, String) = (row.get(5)?, row.get(6)?);
+            let wallet = wallet.parse().map_err(damaged)?;
+            let (account, policy) = (account.parse().map_err(damaged)?, policy.parse().map_err(damaged)?);
             let chain = chain_of(&chain).ok_or_else(|| damaged(&chain))?;
             let chain_id = chain_id.map(|id| id.parse::<u64>()).transpose().map_err(damaged)?;
             let mut read = Vec::new();
@@ -110,7 +123,7 @@ impl Database {
                 let what = what_of(&asset).ok_or_else(|| damaged(&asset))?;
                 read.push(Spend { chain, chain_id, what, amount: U256::from_be_bytes(&amount) });
             }
-            sums.add(&wallet, (chain, chain_id), time(at)?, &read);
+            sums.add(Spender { wallet, account, policy }, (chain, chain_id), time(at)?, &read);
         }
         Ok((sums, latest))
     }
@@ -136,6 +149,15 @@ impl Database {
         self.closed = Some(why);
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// What is in memory is what is in the file again.
+    pub fn reopen(&mut self) {
+        self.closed = None;
+    }
+
     /// The reservation of that payload, when there is one.
     pub fn known(&self, wallet: &Name, payload: &[u8; 32]) -> Result<Option<i64>, SpendError> {
         let mut query =
@@ -145,13 +167,21 @@ impl Database {
 
     pub fn write(&self, reserve: &Reserve, at: Timestamp) -> Result<i64, SpendError> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO reservation (at, wallet, payload, chain, chain_id, caller) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO reservation (at, wallet, payload, chain, chain_id, caller, account, policy)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let chain_id = reserve.chain_id.map(|id| id.to_string());
-        let chain = chain_name(reserve.chain);
-        let values =
-            params![at.as_millisecond(), reserve.wallet.as_str(), reserve.payload, chain, chain_id, reserve.caller];
-        let id = insert.insert(values)?;
+        let chain = reserve.chain.to_string();
+        let id = insert.insert(params![
+            at.as_millisecond(),
+            reserve.wallet.as_str(),
+            reserve.payload,
+            chain,
+            chain_id,
+            reserve.caller,
+            reserve.account.to_string(),
+            reserve.policy.as_str(),
+        ])?;
         let mut insert = self.db.prepare_cached("INSERT INTO spend (reservation, asset, amount) VALUES (?, ?, ?)")?;
         for spend in &reserve.spends {
             if let Some(asset) = asset_name(spend.what) {
@@ -161,31 +191,74 @@ impl Database {
         Ok(id)
     }
 
-    pub fn release(&self, id: i64) -> Result<(), SpendError> {
-        self.db.prepare_cached("UPDATE reservation SET released = 1 WHERE id = ?")?.execute([id])?;
+    /// False: there is no such reservation, or not any longer.
+    pub fn release(&self, id: i64) -> Result<bool, SpendError> {
+        let mut update = self.db.prepare_cached("UPDATE reservation SET released = 1 WHERE id = ? AND NOT released")?;
+        Ok(update.execute([id])? == 1)
+    }
+
+    /// Writes down what happened.
+    pub fn note(&self, note: &Note, reservation: Option<i64>, at: Timestamp) -> Result<(), SpendError> {
+        let mut insert =
+            self.db.prepare_cached("INSERT INTO event (at, kind, reservation, payload) VALUES (?, ?, ?, ?)")?;
+        insert.execute(params![at.as_millisecond(), note.kind, reservation, note.payload])?;
         Ok(())
     }
 
-    pub fn approve(&self, wallet: &Name, payload: &[u8; 32], by: u32, until: Timestamp) -> Result<(), SpendError> {
-        let mut insert = self
+    /// What happened after an event, from the earliest on; and the number of the last one.
+    pub fn events(&self, after: i64, most: u32) -> Result<(Vec<Event>, i64), SpendError> {
+        let last = self.db.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0))?;
+        let mut query = self
             .db
-            .prepare_cached("INSERT OR REPLACE INTO approval (wallet, payload, approver, until) VALUES (?, ?, ?, ?)")?;
-        insert.execute(params![wallet.as_str(), payload, by, until.as_millisecond()])?;
+            .prepare_cached("SELECT id, at, kind, reservation, payload FROM event WHERE id > ? ORDER BY id LIMIT ?")?;
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+        let rows = query.query_map(params![after, most], read)?;
+        let events = rows.map(|row| {
+            let (id, at, kind, reservation, payload) = row?;
+            Ok(Event { id, at: time(at)?, kind, reservation, payload })
+        });
+        Ok((events.collect::<Result<_, SpendError>>()?, last))
+    }
+
+    pub fn approve(&self, approve: &Approve) -> Result<(), SpendError> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR REPLACE INTO approval (wallet, purpose, payload, approver, until) VALUES (?, ?, ?, ?, ?)",
+        )?;
+        insert.execute(params![
+            approve.wallet.as_str(),
+            word(approve.purpose),
+            approve.payload,
+            approve.approver,
+            approve.until.as_millisecond(),
+        ])?;
         Ok(())
     }
 
-    /// Takes an approval of somebody else away; false: there is none, or not any longer.
-    pub fn use_approval(
-        &self,
-        wallet: &Name,
-        payload: &[u8; 32],
-        caller: u32,
-        now: Timestamp,
-    ) -> Result<bool, SpendError> {
-        let mut delete = self
-            .db
-            .prepare_cached("DELETE FROM approval WHERE wallet = ? AND payload = ? AND approver != ? AND until > ?")?;
-        Ok(delete.execute(params![wallet.as_str(), payload, caller, now.as_millisecond()])? == 1)
+    /// Takes all approvals of it away, if one of them is somebody else's who may still approve; false: there is none, or
+    /// not any longer.
+    pub fn use_approval(&self, used: &Used, now: Timestamp) -> Result<bool, SpendError> {
+        let of = params![used.wallet.as_str(), word(used.purpose), used.payload];
+        let mut select = self.db.prepare_cached(
+            "SELECT approver FROM approval WHERE wallet = ?1 AND purpose = ?2 AND payload = ?3 AND until > ?4",
+        )?;
+        let now = params![used.wallet.as_str(), word(used.purpose), used.payload, now.as_millisecond()];
+        let approvers: Vec<u32> = select.query_map(now, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let counts = |by: &u32| *by != used.caller && (*by == 0 || used.approvers.contains(by));
+        if !approvers.iter().any(counts) {
+            return Ok(false);
+        }
+        let mut delete =
+            self.db.prepare_cached("DELETE FROM approval WHERE wallet = ? AND purpose = ? AND payload = ?")?;
+        delete.execute(of)?;
+        Ok(true)
+    }
+}
+
+fn word(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Sign => "sign",
+        Purpose::Destroy => "destroy",
     }
 }
 
@@ -197,15 +270,8 @@ fn time(millis: i64) -> Result<Timestamp, SpendError> {
     Timestamp::from_millisecond(millis).map_err(damaged)
 }
 
-fn chain_name(chain: Chain) -> &'static str {
-    match chain {
-        Chain::Ethereum => "ethereum",
-        Chain::Solana => "solana",
-    }
-}
-
 fn chain_of(name: &str) -> Option<Chain> {
-    [Chain::Ethereum, Chain::Solana].into_iter().find(|chain| chain_name(*chain) == name)
+    [Chain::Ethereum, Chain::Solana].into_iter().find(|chain| chain.to_string() == name)
 }
 
 /// What no limit can be over is not kept.

@@ -6,7 +6,8 @@
 //! down, and perhaps less was signed: what is written down stays spent, unless whoever asked proves that nothing was signed
 //! ([`Spending::release`]).
 //!
-//! Sums belong to wallets, not to policies: a policy that changes, or comes back, finds them as they are.
+//! Sums belong to wallets, by name and by address, and to the policy that let them pass, by name: a policy that changes, or
+//! comes back, finds them as they are, and a wallet that goes leaves them behind.
 
 mod database;
 mod sums;
@@ -20,7 +21,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use osmoda_chains::{U256, effects::Chain};
+use osmoda_chains::{
+    U256,
+    effects::{Account, Chain},
+};
 use osmoda_schemas::name::Name;
 use osmoda_wallet_policy::{Limit, Spend};
 
@@ -39,8 +43,12 @@ pub struct Spending {
 pub struct Reserve {
     /// The wallet.
     pub wallet: Name,
-    /// The wallets whose sums the limits are over, this one among them.
-    pub together: Vec<Name>,
+    /// Its address.
+    pub account: Account,
+    /// The policy that lets it pass.
+    pub policy: Name,
+    /// What the limits are over.
+    pub group: Group,
     /// SHA-256 of all that is to be signed, and how. The same once more is the same signature, and costs nothing.
     pub payload: [u8; 32],
     /// The chain family.
@@ -53,8 +61,84 @@ pub struct Reserve {
     pub limits: Vec<(Limit, U256)>,
     /// Who asks (uid).
     pub caller: u32,
-    /// Somebody else has to have approved it.
-    pub needs_approval: bool,
+    /// Somebody else has to have approved it: root, or one of these users. None: nobody has to.
+    pub approvers: Option<Vec<u32>>,
+    /// What is written down of it for others, in the same commit.
+    pub note: Note,
+}
+
+/// Whose signatures a limit is over: those of these wallets, by name or by address, and those that the policy let pass,
+/// whatever has become of their wallets.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// Names of the wallets.
+    pub wallets: Vec<Name>,
+    /// Their addresses.
+    pub accounts: Vec<Account>,
+    /// The policy.
+    pub policy: Option<Name>,
+}
+
+/// Something that happened, for others to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What, such as `wallet.signed`.
+    pub kind: &'static str,
+    /// All about it, in JSON.
+    pub payload: String,
+}
+
+/// Something that happened, as it was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number; later ones are larger.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What, such as `wallet.signed`.
+    pub kind: String,
+    /// The reservation that it is about.
+    pub reservation: Option<i64>,
+    /// All about it, in JSON.
+    pub payload: String,
+}
+
+/// What an approval is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A signature.
+    Sign,
+    /// The destruction of the key.
+    Destroy,
+}
+
+/// An approval that is to be remembered.
+#[derive(Clone, Debug)]
+pub struct Approve {
+    /// The wallet.
+    pub wallet: Name,
+    /// What for: a signature, or the end of the wallet.
+    pub purpose: Purpose,
+    /// What is approved: for a signature that of [`Reserve::payload`].
+    pub payload: [u8; 32],
+    /// By whom (uid).
+    pub approver: u32,
+    /// Until when.
+    pub until: Timestamp,
+    /// What is written down of it for others.
+    pub note: Note,
+}
+
+/// An approval that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Used {
+    pub wallet: Name,
+    pub purpose: Purpose,
+    pub payload: [u8; 32],
+    /// Who asks, and cannot be who has approved.
+    pub caller: u32,
+    /// Users beside root whose approvals count now.
+    pub approvers: Vec<u32>,
 }
 
 /// It is written down, and may be signed.
@@ -116,7 +200,8 @@ impl Spending {
         self.ask(|answer| writer::Ask::Reserve(Box::new(reserve), answer))
     }
 
-    /// Takes a reservation back of which nothing was signed, which the caller knows for certain.
+    /// Takes a reservation back of which nothing was signed, which the caller knows for certain. Writes that down, too. One
+    /// that somebody else has been granted again meanwhile stays: it may be signed for them.
     ///
     /// # Errors
     /// When it cannot be made durable: then it counts on.
@@ -128,16 +213,48 @@ impl Spending {
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub fn approve(&self, wallet: Name, payload: [u8; 32], approver: u32, until: Timestamp) -> Result<(), SpendError> {
-        self.ask(|answer| writer::Ask::Approve(wallet, payload, approver, until, answer))
+    pub fn approve(&self, approve: Approve) -> Result<(), SpendError> {
+        self.ask(|answer| writer::Ask::Approve(Box::new(approve), answer))
     }
 
-    /// What is left of each limit for these wallets together, and how many signatures; for people to look at.
+    /// Uses up an approval of a wallet's destruction, by root or one of these users, and writes that down.
+    ///
+    /// # Errors
+    /// When there is none of somebody else, or it cannot be made durable.
+    pub fn use_destruction(
+        &self,
+        wallet: Name,
+        payload: [u8; 32],
+        caller: u32,
+        approvers: Vec<u32>,
+        note: Note,
+    ) -> Result<(), SpendError> {
+        let used = Used { wallet, purpose: Purpose::Destroy, payload, caller, approvers };
+        self.ask(|answer| writer::Ask::Use(Box::new(used), note, answer))
+    }
+
+    /// Writes down that something happened.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub fn note(&self, note: Note) -> Result<(), SpendError> {
+        self.ask(|answer| writer::Ask::Note(note, answer))
+    }
+
+    /// What happened after an event, from the earliest on (0: from the first); and the number of the last one.
+    ///
+    /// # Errors
+    /// When the book cannot be read.
+    pub fn events(&self, after: i64, most: u32) -> Result<(Vec<Event>, i64), SpendError> {
+        self.ask(|answer| writer::Ask::Events(after, most, answer))
+    }
+
+    /// What is left of each limit for a group, and how many signatures; for people to look at.
     ///
     /// # Errors
     /// When nobody answers.
-    pub fn left(&self, together: Vec<Name>, limits: Vec<Limit>) -> Result<Vec<(U256, Option<u32>)>, SpendError> {
-        self.ask(|answer| writer::Ask::Left(together, limits, answer))
+    pub fn left(&self, group: Group, limits: Vec<Limit>) -> Result<Vec<(U256, Option<u32>)>, SpendError> {
+        self.ask(|answer| writer::Ask::Left(group, limits, answer))
     }
 
     fn ask<T>(

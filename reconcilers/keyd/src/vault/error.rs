@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{CostError, EntropyError, MOST_WALLETS};
-use crate::wallet::WalletName;
+use crate::wallet::Name;
 
 /// A vault refuses, or cannot.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +49,13 @@ pub enum VaultError {
     Cost(#[from] CostError),
     /// There is no such wallet.
     #[error("there is no wallet {0}")]
-    NoWallet(WalletName),
+    NoWallet(Name),
     /// The name is taken.
     #[error("there is a wallet {0} already; nothing was changed")]
-    NameTaken(WalletName),
+    NameTaken(Name),
     /// The key is kept already.
     #[error("this key is that of wallet {0} already; nothing was changed")]
-    KeyTaken(WalletName),
+    KeyTaken(Name),
     /// Too many.
     #[error("there are {MOST_WALLETS} wallets, and there is no room for more")]
     Full,

@@ -13,7 +13,7 @@ use super::{
     sealed::KeyFile,
     store::{Entry, HEADER, KEYS, State, key_file, open_file, read_header},
 };
-use crate::wallet::WalletName;
+use crate::wallet::Name;
 
 pub(super) const STAGED: &str = "keys.new";
 
@@ -38,7 +38,7 @@ impl Vault {
         if !header.is_of(&state.master) || !header.is_of(&old(&header.kdf)?) {
             return Err(VaultError::Passphrase { folder: self.root.path(""), hint: None });
         }
-        let names: Vec<WalletName> = state.wallets()?.into_iter().map(|wallet| wallet.id.name).collect();
+        let names: Vec<Name> = state.wallets()?.into_iter().map(|wallet| wallet.id.name).collect();
         clear(&self.root, &names)?;
         let rotation = state.rotation.saturating_add(1);
         let master = new(&header.kdf.renewed()?)?;
@@ -56,7 +56,7 @@ impl Vault {
 fn stage(
     root: &Folder,
     state: &State,
-    names: &[WalletName],
+    names: &[Name],
     master: &MasterKey,
     rotation: u64,
 ) -> Result<Folder, VaultError> {
@@ -81,12 +81,12 @@ fn stage(
 }
 
 /// Erases `keys.new`, if it is there. It has nothing but what is in `keys`, too, or somebody else has put it there.
-pub(super) fn clear(root: &Folder, names: &[WalletName]) -> Result<(), VaultError> {
+pub(super) fn clear(root: &Folder, names: &[Name]) -> Result<(), VaultError> {
     let Some(folder) = root.folder(STAGED)? else { return Ok(()) };
     // An exchange that a power cut undoes would make this the folder in force: not before it is durable.
     root.sync()?;
     let files = folder.names()?;
-    let known: BTreeSet<&WalletName> = names.iter().collect();
+    let known: BTreeSet<&Name> = names.iter().collect();
     for file in &files {
         match Entry::of(file) {
             Some(Entry::Header | Entry::Left) => {}

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     bytes::Reader,
     key::Key,
-    wallet::{Origin, Wallet, WalletId, WalletName},
+    wallet::{Name, Origin, Wallet, WalletId},
 };
 
 const MAGIC: &[u8] = b"osmoda-key-v1\n";
@@ -22,10 +22,10 @@ pub(crate) struct KeyFile {
 
 impl KeyFile {
     /// Of the longest name, the longest path and the longer public key.
-    pub(crate) const MOST_LEN: usize = MAGIC.len() + 1 + WalletName::MAX_LEN + 34 + 2 + 16 * 4 + Sealed::LEN;
+    pub(crate) const MOST_LEN: usize = MAGIC.len() + 1 + Name::MAX_LEN + 34 + 2 + 16 * 4 + Sealed::LEN;
 
     /// Seals a key, with a new nonce.
-    pub(crate) fn seal(master: &MasterKey, name: &WalletName, key: &Key, origin: &Origin) -> Result<Self, VaultError> {
+    pub(crate) fn seal(master: &MasterKey, name: &Name, key: &Key, origin: &Origin) -> Result<Self, VaultError> {
         let id = WalletId { name: name.clone(), public: key.public() };
         let wallet = Wallet { id, origin: origin.clone() };
         let sealed = master.seal(&associated(&wallet), &key.expose())?;

@@ -16,8 +16,8 @@ use crate::{
     wallet::{Chain, Origin, PublicKey},
 };
 
-/// The longest text that is looked at, in bytes: a pair of Solana has 88 digits.
-const MOST_TEXT: usize = 128;
+/// The longest text that is looked at, in bytes: a list of 64 numbers, one a line with spaces before it.
+const MOST_TEXT: usize = 1024;
 
 /// There is no chance to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,8 @@ pub enum SecretError {
     EthereumText,
     /// No text of a key of Solana. 32 bytes in base58 are refused: they may be an address, which everybody knows.
     #[error(
-        "a secret key of solana is written as 64 bytes in base58 (seed and public key), or as 64 hexadecimal digits"
+        "a secret key of solana is written as 64 bytes (seed and public key) in base58 or as a list of numbers, or as 64 \
+         hexadecimal digits"
     )]
     SolanaText,
     /// Both halves do not belong together.
@@ -97,7 +98,8 @@ impl Secret {
         Ok(Self { key: key.ok_or(SecretError::Key(chain))?, origin: Origin::Imported })
     }
 
-    /// From what other wallets export: 64 hexadecimal digits, with `0x` or without; Solana: 64 bytes in base58, too.
+    /// From what other wallets export: 64 hexadecimal digits, with `0x` or without; Solana: 64 bytes in base58, or as the
+    /// JSON list of numbers that its command line keeps, too.
     /// Spaces and the end of a line are not taken.
     ///
     /// # Errors
@@ -113,8 +115,9 @@ impl Secret {
         if let Some(bytes) = from_hex(text) {
             return Self::from_bytes(chain, &*bytes);
         }
-        match (chain, base58::decode(text, 64).map(Zeroizing::new)) {
-            (Chain::Solana, Ok(pair)) if pair.len() == 64 => Self::from_bytes(chain, &pair),
+        let pair = if text.starts_with('[') { serde_json::from_str(text).ok() } else { base58::decode(text, 64).ok() };
+        match (chain, pair.map(Zeroizing::<Vec<u8>>::new)) {
+            (Chain::Solana, Some(pair)) if pair.len() == 64 => Self::from_bytes(chain, &pair),
             _ => Err(wrong),
         }
     }

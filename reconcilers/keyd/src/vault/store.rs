@@ -21,7 +21,7 @@ use super::{
 use crate::{
     key::Key,
     unlocked::Unlocked,
-    wallet::{Chain, Wallet, WalletName},
+    wallet::{Chain, Name, Wallet},
 };
 
 /// The most wallets that a vault has.
@@ -89,7 +89,7 @@ impl Vault {
             return Err(VaultError::Passphrase { folder: folder.to_owned(), hint });
         }
         let state = State { keys, master, rotation: header.rotation };
-        let names: Vec<WalletName> = state.wallets()?.into_iter().map(|wallet| wallet.id.name).collect();
+        let names: Vec<Name> = state.wallets()?.into_iter().map(|wallet| wallet.id.name).collect();
         state.sweep()?;
         rotate::clear(&root, &names)?;
         Ok(Self { root, state: RwLock::new(state), unlocked: Mutex::new(Unlocked::new(keep)) })
@@ -101,7 +101,7 @@ impl Vault {
     /// See [`VaultError`]; [`VaultError::NameTaken`] leaves the wallet of that name as it is.
     pub fn create(
         &self,
-        name: &WalletName,
+        name: &Name,
         chain: Chain,
         entropy: &mut dyn FnMut(&mut [u8]) -> Result<(), EntropyError>,
     ) -> Result<Wallet, VaultError> {
@@ -113,7 +113,7 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`]; [`VaultError::NameTaken`] and [`VaultError::KeyTaken`] leave all as it is. A key that two
     /// wallets had would pass each limit twice. After [`VaultError::Io`] the list tells whether it is kept.
-    pub fn import(&self, name: &WalletName, secret: &Secret) -> Result<Wallet, VaultError> {
+    pub fn import(&self, name: &Name, secret: &Secret) -> Result<Wallet, VaultError> {
         let state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let wallets = state.wallets()?;
         if wallets.iter().any(|wallet| wallet.id.name == *name) {
@@ -137,7 +137,7 @@ impl Vault {
     ///
     /// # Errors
     /// See [`VaultError`].
-    pub fn key(&self, name: &WalletName, now: Instant) -> Result<Arc<Key>, VaultError> {
+    pub fn key(&self, name: &Name, now: Instant) -> Result<Arc<Key>, VaultError> {
         // Held until the key is in memory: a wallet that is destroyed meanwhile would stay there.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = self.unlocked().get(name, now) {
@@ -164,10 +164,10 @@ impl Vault {
     ///
     /// # Errors
     /// See [`VaultError`]. When it says something of `.NAME.gone`, the wallet is gone, and opening the vault ends it.
-    pub fn destroy(&self, name: &WalletName) -> Result<(), VaultError> {
+    pub fn destroy(&self, name: &Name) -> Result<(), VaultError> {
         let state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // A rotation that could not be ended has left it there, under the old passphrase.
-        let names: Vec<WalletName> = state.wallets()?.into_iter().map(|wallet| wallet.id.name).collect();
+        let names: Vec<Name> = state.wallets()?.into_iter().map(|wallet| wallet.id.name).collect();
         rotate::clear(&self.root, &names)?;
         if !names.contains(name) {
             return Err(VaultError::NoWallet(name.clone()));
@@ -207,18 +207,18 @@ impl State {
     }
 
     /// A wallet's file, and what it opens to.
-    pub(super) fn load(&self, name: &WalletName) -> Result<(KeyFile, Key), VaultError> {
+    pub(super) fn load(&self, name: &Name) -> Result<(KeyFile, Key), VaultError> {
         let file = key_file(name);
         self.load_file(&file, name)?.ok_or_else(|| VaultError::NoWallet(name.clone()))
     }
 
-    fn load_file(&self, file: &str, name: &WalletName) -> Result<Option<(KeyFile, Key)>, VaultError> {
+    fn load_file(&self, file: &str, name: &Name) -> Result<Option<(KeyFile, Key)>, VaultError> {
         let bytes = self.keys.read(file, KeyFile::MOST_LEN)?;
         bytes.map(|bytes| open_file(&self.keys, file, &bytes, name, &self.master)).transpose()
     }
 
     /// Writes a key under another name, opens it again, and gives it its name.
-    pub(super) fn keep(&self, name: &WalletName, secret: &Secret) -> Result<Wallet, VaultError> {
+    pub(super) fn keep(&self, name: &Name, secret: &Secret) -> Result<Wallet, VaultError> {
         let (file, new) = (key_file(name), format!(".{name}.new"));
         self.keys.erase(&new)?;
         let count = self.keys.names()?.iter().filter(|file| matches!(Entry::of(file), Some(Entry::Key(_)))).count();
@@ -250,7 +250,7 @@ impl State {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Header,
-    Key(WalletName),
+    Key(Name),
     /// What was cut off leaves it.
     Left,
 }
@@ -259,7 +259,7 @@ impl Entry {
     pub(super) fn of(file: &str) -> Option<Self> {
         let left = |file: &str| {
             let name = file.strip_prefix('.')?;
-            name.strip_suffix(".new").or_else(|| name.strip_suffix(".gone"))?.parse::<WalletName>().ok()
+            name.strip_suffix(".new").or_else(|| name.strip_suffix(".gone"))?.parse::<Name>().ok()
         };
         match file.strip_suffix(".key").and_then(|name| name.parse().ok()) {
             Some(name) => Some(Self::Key(name)),
@@ -269,7 +269,7 @@ impl Entry {
     }
 }
 
-pub(super) fn key_file(name: &WalletName) -> String {
+pub(super) fn key_file(name: &Name) -> String {
     format!("{name}.key")
 }
 
@@ -278,7 +278,7 @@ pub(super) fn open_file(
     folder: &Folder,
     file: &str,
     bytes: &[u8],
-    name: &WalletName,
+    name: &Name,
     master: &MasterKey,
 ) -> Result<(KeyFile, Key), VaultError> {
     let damaged = |reason| VaultError::Damaged { path: folder.path(file), reason };

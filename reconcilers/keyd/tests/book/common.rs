@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use jiff::SignedDuration;
-use osmoda_chains::{U256, effects::Chain};
-use osmoda_keyd::spending::Reserve;
+use osmoda_chains::{
+    U256,
+    effects::{Account, Chain},
+};
+use osmoda_keyd::spending::{Group, Note, Reserve};
 use osmoda_schemas::{kinds::wallet_policy::Calendar, name::Name};
 use osmoda_wallet_policy::{Limit, Period, Spend, What};
 use rusqlite::Connection;
@@ -46,14 +49,17 @@ pub fn ask(chance: &mut fastrand::Rng, (writer, request): (u64, u64)) -> Reserve
     let limits = [hour, day].into_iter().filter(|limit| limit.is_over(Chain::Ethereum, chain_id));
     Reserve {
         wallet: wallets[chance.usize(..3)].clone(),
-        together: wallets,
+        account: account(),
+        policy: "p".parse().unwrap(),
+        group: Group { wallets, ..Group::default() },
         payload,
         chain: Chain::Ethereum,
         chain_id,
         spends: vec![Spend { chain: Chain::Ethereum, chain_id, what: What::Native, amount }],
         limits: limits.map(|limit| (limit, amount)).collect(),
         caller: 1000,
-        needs_approval: false,
+        approvers: None,
+        note: note(),
     }
 }
 
@@ -91,4 +97,12 @@ pub fn is_known(file: &Path, payload: &[u8]) -> bool {
     let count: i64 =
         db.query_row("SELECT count(*) FROM reservation WHERE payload = ?", [payload], |row| row.get(0)).unwrap();
     count == 1
+}
+
+pub fn note() -> Note {
+    Note { kind: "wallet.signed", payload: r#"{"a":1}"#.to_owned() }
+}
+
+pub fn account() -> Account {
+    "0x00000000000000000000000000000000000000aa".parse().unwrap()
 }

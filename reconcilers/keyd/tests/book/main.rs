@@ -17,7 +17,8 @@ use std::{
 use common::*;
 use jiff::{SignedDuration, Timestamp};
 use osmoda_chains::{U256, effects::Chain};
-use osmoda_keyd::spending::{Reserve, SpendError, Spending};
+use osmoda_keyd::spending::{Approve, Event, Group, Purpose, Reserve, SpendError, Spending};
+use osmoda_schemas::name::Name;
 use osmoda_wallet_policy::{Period, Spend, What};
 
 /// Callers at the same time.
@@ -78,14 +79,17 @@ fn one(amount: u64, payload: u8) -> Reserve {
     let amount = U256::from(amount);
     Reserve {
         wallet: "w".parse().unwrap(),
-        together: vec!["w".parse().unwrap()],
+        account: account(),
+        policy: "p".parse().unwrap(),
+        group: Group { wallets: vec!["w".parse().unwrap()], ..Group::default() },
         payload: [payload; 32],
         chain: Chain::Ethereum,
         chain_id: Some(1),
         spends: vec![Spend { chain: Chain::Ethereum, chain_id: Some(1), what: What::Native, amount }],
         limits: vec![(limit("hour", &[], 100, Period::Window(SignedDuration::from_hours(1)), Some(3)), amount)],
         caller: 1000,
-        needs_approval: false,
+        approvers: None,
+        note: note(),
     }
 }
 
@@ -125,7 +129,7 @@ fn signatures_have_a_limit_too() {
     (1..=3).for_each(|payload| assert!(!book.reserve(one(1, payload)).unwrap().again));
     assert!(matches!(book.reserve(one(1, 4)), Err(SpendError::Signatures { most: 3, .. })));
     let limits: Vec<_> = one(0, 0).limits.into_iter().map(|(limit, _)| limit).collect();
-    assert_eq!(book.left(one(0, 0).together, limits).unwrap(), [(U256::from(97_u64), Some(0))]);
+    assert_eq!(book.left(one(0, 0).group, limits).unwrap(), [(U256::from(97_u64), Some(0))]);
 }
 
 #[test]
@@ -133,14 +137,31 @@ fn an_approval_is_of_one_payload_by_somebody_else_and_once() {
     let folder = tempfile::tempdir().unwrap();
     let now = Arc::new(AtomicI64::new(START));
     let book = open(&folder.path().join("book.db"), &now);
-    let asked = |payload| Reserve { needs_approval: true, ..one(1, payload) };
+    let asked = |payload| Reserve { approvers: Some(vec![1000, 2000]), ..one(1, payload) };
     let is_refused = |payload| matches!(book.reserve(asked(payload)), Err(SpendError::NotApproved));
     assert!(is_refused(1));
     let until = Timestamp::from_millisecond(START + 60_000).unwrap();
-    let approve = |payload: u8, by| book.approve("w".parse().unwrap(), [payload; 32], by, until).unwrap();
+    let approve = |payload: u8, approver| {
+        let wallet = "w".parse().unwrap();
+        book.approve(Approve { wallet, purpose: Purpose::Sign, payload: [payload; 32], approver, until, note: note() })
+            .unwrap();
+    };
     approve(1, 1000);
     assert!(is_refused(1), "nobody approves what they ask for");
-    approve(1, 0);
+    approve(1, 3000);
+    assert!(is_refused(1), "somebody who may not approve, or not any longer");
+    let end = Approve {
+        wallet: "w".parse().unwrap(),
+        purpose: Purpose::Destroy,
+        payload: [1; 32],
+        approver: 0,
+        until,
+        note: note(),
+    };
+    book.approve(end).unwrap();
+    assert!(is_refused(1), "for something else");
+    approve(1, 2000);
+    approve(1, 1000);
     assert!(is_refused(2), "another payload");
     let granted = book.reserve(asked(1)).unwrap();
     book.release(granted.id).unwrap();
@@ -148,6 +169,54 @@ fn an_approval_is_of_one_payload_by_somebody_else_and_once() {
     approve(3, 0);
     now.fetch_add(60_000, Ordering::SeqCst);
     assert!(is_refused(3), "it is over");
+}
+
+#[test]
+fn what_happened_is_told_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("book.db");
+    let now = Arc::new(AtomicI64::new(START));
+    let book = open(&file, &now);
+    let first = book.reserve(one(1, 1)).unwrap();
+    // What is refused did not happen.
+    assert!(book.reserve(one(1000, 2)).is_err());
+    book.release(first.id).unwrap();
+    book.release(first.id).unwrap();
+    let (wallet, until) = ("w".parse::<Name>().unwrap(), Timestamp::from_millisecond(START + 60_000).unwrap());
+    let unused = book.use_destruction(wallet.clone(), [9; 32], 0, vec![1], note());
+    assert!(matches!(unused, Err(SpendError::NotApproved)));
+    let approve = Approve {
+        wallet: wallet.clone(),
+        purpose: Purpose::Destroy,
+        payload: [9; 32],
+        approver: 1,
+        until,
+        note: note(),
+    };
+    book.approve(approve).unwrap();
+    book.use_destruction(wallet, [9; 32], 0, vec![1], note()).unwrap();
+    book.note(note()).unwrap();
+    drop(book);
+    let (events, last) = open(&file, &now).events(0, 10).unwrap();
+    assert_eq!(last, events[4].id);
+    let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.reservation)).collect();
+    let (signed, released) = (("wallet.signed", Some(first.id)), ("wallet.released", Some(first.id)));
+    let other = ("wallet.signed", None);
+    assert_eq!(told, [signed, released, other, other, other]);
+    let (from, _): (Vec<Event>, _) = open(&file, &now).events(events[1].id, 2).unwrap();
+    assert_eq!(from, events[2..4]);
+    assert_eq!((events[0].payload.as_str(), events[0].at.as_millisecond()), (r#"{"a":1}"#, START));
+}
+
+#[test]
+fn what_somebody_else_was_granted_again_is_not_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicI64::new(START));
+    let book = open(&folder.path().join("book.db"), &now);
+    let first = book.reserve(one(60, 1)).unwrap();
+    assert!(book.reserve(one(60, 1)).unwrap().again);
+    book.release(first.id).unwrap();
+    assert!(book.reserve(one(41, 2)).is_err(), "it may be signed for the other one");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub const UNITS: [&str; 6] = [
     "osmoda-watch.service",
     "osmoda-routines.service",
 ];
+/// Units that are there, and that the operator starts.
+pub const OPTIONAL: [&str; 2] = ["osmoda-keyd.socket", "osmoda-keyd.service"];
 const TARBALL: &str = "--from /opt/release/new/*.tar.gz";
 const OLD_TARBALL: &str = "--from /opt/release/old/*.tar.gz";
 const PACKAGE: &str = "--from /opt/release/new/*.deb";

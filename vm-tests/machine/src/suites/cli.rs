@@ -167,7 +167,7 @@ fn explained(host: Host<'_>) -> Result<()> {
     ensure!(text.contains("probe") && text.contains("interval"), "{text}");
     let (_, err) = status_is(host, &["explain", "App.spec.helth"], 2)?;
     ensure!(err.contains("did you mean"), "{err}");
-    for kind in ["App", "Watcher", "Routine", "WalletPolicy", "McpServer", "NixosConfig"] {
+    for kind in ["App", "Watcher", "Routine", "Wallet", "WalletPolicy", "McpServer", "NixosConfig"] {
         let schema = host.json(&["schema", kind])?;
         ensure!(schema["$schema"].is_string(), "{kind} has no schema");
         let fields = host.json(&["explain", &format!("{kind}.spec")])?;

@@ -10,6 +10,7 @@ mod faults;
 mod guides;
 mod http;
 mod inside;
+mod keyd;
 mod load;
 mod nixos;
 mod nixos_backend;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Case> {
         races::cases(),
         routines::cases(),
         authors::cases(),
+        keyd::cases(),
         api::cases(),
         cli::cases(),
         guides::cases(),

@@ -179,16 +179,21 @@ fn when_the_disk_refuses_once_or_from_then_on_it_is_as_before_or_as_after() {
     }
 }
 
+/// From a place on the disk is full.
+fn disk_full_at(place: usize) -> Rc<Cell<usize>> {
+    at(place, |side, _| match side {
+        "before" => Action::Fail(io::Error::from(io::ErrorKind::StorageFull)),
+        _ => Action::Pass,
+    })
+}
+
 #[test]
 fn a_process_that_lives_on_after_the_disk_refused_goes_on_with_what_is_in_force() {
     let mut committed = 0;
     for (place, rotates_again) in (0..).flat_map(|place| [(place, false), (place, true)]) {
         let folder = two_wallets();
         let vault = open(folder.path(), OLD).unwrap();
-        let passed = at(place, |side, _| match side {
-            "before" => Action::Fail(io::Error::from(io::ErrorKind::StorageFull)),
-            _ => Action::Pass,
-        });
+        let passed = disk_full_at(place);
         let told = rotate(&vault, OLD, NEW);
         simulated::set(None);
         if passed.get() <= place {
@@ -225,10 +230,7 @@ fn a_passphrase_that_a_cut_off_rotation_has_to_do_with_is_told_so() {
     for place in 0.. {
         let folder = two_wallets();
         let vault = open(folder.path(), OLD).unwrap();
-        let passed = at(place, |side, _| match side {
-            "before" => Action::Fail(io::Error::from(io::ErrorKind::StorageFull)),
-            _ => Action::Pass,
-        });
+        let passed = disk_full_at(place);
         let told = rotate(&vault, OLD, NEW);
         simulated::set(None);
         drop(vault);

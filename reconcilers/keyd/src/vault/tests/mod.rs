@@ -25,13 +25,13 @@ use super::{
 };
 use crate::{
     key::Payload,
-    wallet::{Chain, Origin, WalletName},
+    wallet::{Chain, Name, Origin},
 };
 
 const OLD: u8 = 1;
 const NEW: u8 = 2;
 
-fn name(text: &str) -> WalletName {
+fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 

@@ -109,6 +109,13 @@ fn secrets_are_taken_as_wallets_write_them() {
     let base58 = osmoda_chains::base58::encode(&pair);
     assert_eq!(text(Chain::Solana, &base58).unwrap().public(), seed.public());
     assert_eq!(text(Chain::Solana, &hex).unwrap().public(), seed.public());
+    let list = format!("{pair:?}");
+    assert_eq!(text(Chain::Solana, &list).unwrap().public(), seed.public());
+    assert_eq!(text(Chain::Solana, &list.replace(", ", ",\n  ")).unwrap().public(), seed.public());
+    for wrong in [&list[..9], &list.replace("70", "700"), &format!("{:?}", [0x46; 32]), "[]", "[\"70\"]"] {
+        assert_eq!(text(Chain::Solana, wrong).unwrap_err(), SecretError::SolanaText, "{wrong}");
+    }
+    assert_eq!(text(Chain::Ethereum, &list).unwrap_err(), SecretError::EthereumText);
     // An address is no seed, though it has 32 bytes.
     assert_eq!(text(Chain::Solana, &seed.public().address()).unwrap_err(), SecretError::SolanaText);
     let mut wrong = pair.clone();

@@ -1,7 +1,5 @@
 //! What is wrong with a policy is told all at once, each with its field.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use osmoda_schemas::kinds::WalletPolicy;
 use osmoda_wallet_policy::Policy;
 use serde_json::{Value, json};

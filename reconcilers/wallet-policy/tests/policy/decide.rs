@@ -1,10 +1,6 @@
 //! What a policy lets through. Each test is an attempt to get something past it.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use osmoda_chains::{
     Effects, U256,
     effects::{Account, Chain},

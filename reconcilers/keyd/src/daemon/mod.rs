@@ -1,0 +1,133 @@
+//! The daemon: what is asked for over its socket, decided by the policies of the active generation. It keeps no policy of
+//! its own, opens no connection but to signers that documents name, and starts nothing.
+
+mod api;
+mod fields;
+mod force;
+mod keyd;
+mod order;
+mod signing;
+mod users;
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use osmoda_ipc::{Metrics, Peers};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    memory,
+    spending::Spending,
+    vault::{Cost, Vault, VaultError, read_passphrase},
+    wallet::WalletId,
+};
+
+/// How long a key stays in memory after it was opened.
+const KEEP: Duration = Duration::from_secs(60);
+/// How often keys in memory, and what is in force, are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where things are.
+#[derive(Debug)]
+pub struct Places {
+    /// The vault's folder, and the book's.
+    pub state: PathBuf,
+    /// The passphrase's file; none: the systemd credential `passphrase`.
+    pub passphrase: Option<PathBuf>,
+    /// The link to the active generation.
+    pub generation: PathBuf,
+    /// The socket, when systemd passes none.
+    pub socket: PathBuf,
+    /// A book that is missing is begun anew: what was spent is forgotten.
+    pub new_book: bool,
+}
+
+/// Answers until it is told to stop. The vault is made when there is neither a vault nor a book: a vault that has gone
+/// missing is never replaced by an empty one.
+///
+/// # Errors
+/// When the vault, the book or the socket cannot be used.
+pub async fn run(places: &Places, authors: Vec<u32>) -> Result<(), Box<dyn std::error::Error>> {
+    let unprotected: Vec<String> = memory::protect().iter().map(ToString::to_string).collect();
+    unprotected.iter().for_each(|said| tracing::warn!("{said}"));
+    let (vault, book) = open(places)?;
+    let keyd = Arc::new(keyd::Keyd::new(vault, book, places.generation.clone(), unprotected)?);
+    let look = tokio::spawn(look(Arc::clone(&keyd)));
+    let peers = Peers::root_only();
+    peers.set_authors(authors);
+    let served = osmoda_ipc::serve(api::service(keyd, peers, Metrics::default()), &places.socket).await;
+    look.abort();
+    Ok(served?)
+}
+
+fn open(places: &Places) -> Result<(Vault, Spending), Box<dyn std::error::Error>> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let file = match (&places.passphrase, &credentials) {
+        (Some(file), _) => file.clone(),
+        (None, Some(folder)) => folder.join("passphrase"),
+        (None, None) => {
+            return Err("there is no passphrase: give --passphrase-file, or the credential `passphrase`".into());
+        }
+    };
+    let (vault, book) = (places.state.join("vault"), places.state.join("book.db"));
+    if !book.exists() {
+        // The first start.
+        match fs::DirBuilder::new().mode(0o700).create(&vault) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let passphrase = read_passphrase(&file, &vault, credentials.as_deref())?;
+    let opened = match Vault::open(&vault, &passphrase, KEEP) {
+        Err(VaultError::Missing(_)) if !book.exists() => {
+            tracing::info!("making a vault in {}", vault.display());
+            Vault::init(&vault, &passphrase, Cost::default())?;
+            Vault::open(&vault, &passphrase, KEEP)?
+        }
+        other => other?,
+    };
+    if !book.exists() && !places.new_book && !opened.list()?.is_empty() {
+        let said = format!(
+            "there are keys, and {} is missing: nobody knows what they have spent. Put it back, or, to forget all that was \
+             spent, start osmoda-keyd once with --new-book",
+            book.display()
+        );
+        return Err(said.into());
+    }
+    Ok((opened, Spending::open(&book, Timestamp::now)?))
+}
+
+/// Wipes keys whose time has come, and makes those of documents that came into force.
+async fn look(keyd: Arc<keyd::Keyd>) {
+    let mut said = String::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        keyd.vault.sweep(Instant::now());
+        let keyd = Arc::clone(&keyd);
+        let looked = tokio::task::spawn_blocking(move || keyd.make_declared());
+        let problem = match looked.await {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(problem)) => problem.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if problem != said {
+            if !problem.is_empty() {
+                tracing::error!("a declared wallet has no key: {problem}");
+            }
+            said = problem;
+        }
+    }
+}
+
+/// What an approval of a wallet's destruction names.
+fn destruction(id: &WalletId) -> [u8; 32] {
+    let mut text = b"osmoda-keyd destroy v1\n".to_vec();
+    id.encode(&mut text);
+    Sha256::digest(&text).into()
+}

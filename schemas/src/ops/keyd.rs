@@ -1,0 +1,522 @@
+//! What osmoda-keyd answers: wallets, what they sign, and what would decide about it.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    kinds::wallet_policy::Chain,
+    name::Name,
+    operation::{Nothing, operations},
+};
+
+/// A wallet that is to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateWalletRequest {
+    /// Its name.
+    pub wallet: Name,
+    /// Whose keys it has.
+    pub chain: Chain,
+}
+
+/// A key that there is already.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportWalletRequest {
+    /// The wallet's name.
+    pub wallet: Name,
+    /// Whose key it is.
+    pub chain: Chain,
+    /// The key as text (64 hexadecimal digits; Solana: 64 bytes in base58 or as a list of numbers), or a mnemonic of BIP-39.
+    #[serde(deserialize_with = "hidden")]
+    pub secret: String,
+    /// The mnemonic's passphrase; empty: none.
+    #[serde(default, deserialize_with = "hidden")]
+    pub passphrase: String,
+    /// The path of the key below a mnemonic (BIP-32, SLIP-10). Default: `m/44'/60'/0'/0/0`, or `m/44'/501'/0'/0'`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// A text that no error tells of.
+fn hidden<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) => Ok(text),
+        _ => Err(serde::de::Error::custom("it has to be a text")),
+    }
+}
+
+impl std::fmt::Debug for ImportWalletRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportWalletRequest").field("wallet", &self.wallet).finish_non_exhaustive()
+    }
+}
+
+/// A wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WalletView {
+    /// Its name.
+    pub name: Name,
+    /// Whose keys it has.
+    pub chain: Chain,
+    /// Its address: with the checksum of EIP-55, or in base58. None: there is no key yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Where its key came from, or who holds it.
+    pub origin: String,
+    /// It has a document that is in force: without one it signs nothing.
+    pub declared: bool,
+    /// The policy that governs it; without one it signs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Name>,
+    /// Why it signs nothing, when something is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// Wallets by name, and what keyd goes by.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WalletList {
+    /// They.
+    pub wallets: Vec<WalletView>,
+    /// Policies in force.
+    pub policies: Vec<PolicyView>,
+    /// Protections of keyd's memory that this machine does not give.
+    pub unprotected: Vec<String>,
+    /// Why nothing is signed at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
+}
+
+/// A policy in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyView {
+    /// Its name.
+    pub name: Name,
+    /// SHA-256 of what keyd reads of it, in hexadecimal.
+    pub hash: String,
+}
+
+/// What is to be signed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Order {
+    /// Coins or tokens go to somebody.
+    Transfer(Transfer),
+    /// A transaction by its fields.
+    Build(Build),
+    /// A transaction as it is: of Ethereum unsigned (EIP-2718) in hexadecimal, of Solana a message or a transaction in
+    /// base64.
+    Transaction {
+        /// Its bytes.
+        bytes: String,
+    },
+    /// A text: EIP-191, or Solana's messages off the chain.
+    Message {
+        /// It.
+        text: String,
+    },
+    /// Typed data (EIP-712).
+    TypedData {
+        /// The JSON object with `types`, `primaryType`, `domain` and `message`, as text, so that no digit is lost.
+        json: String,
+    },
+    /// Ethereum: the account may run the code of another one (EIP-7702).
+    #[serde(rename_all = "camelCase")]
+    Authorization {
+        /// The chain (EIP-155); 0: every chain.
+        chain_id: u64,
+        /// Whose code.
+        delegate: String,
+        /// The account's nonce when it takes effect.
+        nonce: u64,
+    },
+    /// A hash of which nobody knows what it stands for, in hexadecimal; of Solana any bytes.
+    RawHash {
+        /// It.
+        bytes: String,
+    },
+}
+
+/// Coins or tokens go to somebody. Fees, nonce and blockhash are the caller's to know: keyd has no network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Transfer {
+    /// Who gets it.
+    pub to: String,
+    /// How much, in whole coins or tokens, such as `0.05`.
+    pub amount: String,
+    /// What: `native`, or the name of a token of the wallet's policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
+    /// Ethereum: the chain, the nonce and the fees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas: Option<Gas>,
+    /// Solana: a recent blockhash, in base58.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blockhash: Option<String>,
+    /// Solana: the token belongs to Token-2022.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub token_2022: bool,
+    /// Solana: the one who gets tokens may be an address without a key, such as that of a program.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub to_program: bool,
+}
+
+/// What a transaction of Ethereum needs beside what it does. Prices are in wei, in decimal digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Gas {
+    /// The chain (EIP-155).
+    pub chain_id: u64,
+    /// How many transactions the account has sent before.
+    pub nonce: u64,
+    /// The most gas that it may use. Default: 21000, which a transfer of coins to an account without code takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The price of a unit: makes a legacy transaction, or one of EIP-2930 with an access list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<String>,
+    /// The most that the price may be (EIP-1559).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fee: Option<String>,
+    /// The most of it that goes to who builds the block (EIP-1559).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_fee: Option<String>,
+}
+
+/// A transaction by its fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Build {
+    /// Ethereum: who is called or paid; none: a contract is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Ethereum: what goes with it, in wei, in decimal digits. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Ethereum: what is called, in hexadecimal. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Ethereum: the chain, the nonce and the fees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas: Option<Gas>,
+    /// Ethereum: what storage it uses (EIP-2930).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_list: Option<Vec<AccessEntry>>,
+    /// Ethereum: accounts whose code is set before (EIP-7702).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorizations: Vec<AuthorizationEntry>,
+    /// Solana: what is called, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<InstructionEntry>,
+    /// Solana: a recent blockhash, in base58.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blockhash: Option<String>,
+}
+
+/// Storage that a transaction uses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AccessEntry {
+    /// Whose.
+    pub address: String,
+    /// Places in it, each 32 bytes in hexadecimal.
+    #[serde(default)]
+    pub storage_keys: Vec<String>,
+}
+
+/// A signed authorization of EIP-7702, as `sign` gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AuthorizationEntry {
+    /// The chain (EIP-155); 0: every chain.
+    pub chain_id: u64,
+    /// Whose code.
+    pub delegate: String,
+    /// The account's nonce.
+    pub nonce: u64,
+    /// The signature: r, s, and 27 or 28, 65 bytes in hexadecimal.
+    pub signature: String,
+}
+
+/// A call of a program of Solana.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstructionEntry {
+    /// The program.
+    pub program: String,
+    /// The accounts that it is called with.
+    #[serde(default)]
+    pub accounts: Vec<AccountEntry>,
+    /// What it is called with, in base64.
+    #[serde(default)]
+    pub data: String,
+}
+
+/// An account of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountEntry {
+    /// It.
+    pub address: String,
+    /// It has to sign.
+    #[serde(default)]
+    pub signer: bool,
+    /// It may change.
+    #[serde(default)]
+    pub writable: bool,
+}
+
+/// Something is to be signed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest {
+    /// By this wallet.
+    pub wallet: Name,
+    /// What.
+    pub order: Order,
+}
+
+/// Coins or tokens are to be sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendRequest {
+    /// By this wallet.
+    pub wallet: Name,
+    /// What, and to whom.
+    pub transfer: Transfer,
+}
+
+/// A transaction is to be made and signed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildRequest {
+    /// By this wallet.
+    pub wallet: Name,
+    /// Its fields.
+    pub transaction: Build,
+}
+
+/// A signature. Nothing is sent to any chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Signature {
+    /// The wallet.
+    pub wallet: Name,
+    /// Its address.
+    pub address: String,
+    /// Ethereum: r, s, and 27 or 28, 65 bytes in hexadecimal. Solana: 64 bytes in base58.
+    pub signature: String,
+    /// Ethereum: the hash that was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_hash: Option<String>,
+    /// Of a transaction: what the network calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_hash: Option<String>,
+    /// Of a transaction: what is to be sent, in hexadecimal (Ethereum) or base64 (Solana).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// Of a transaction of Solana: others that have to sign it, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_signers: Vec<String>,
+    /// The most that it costs in fees, in whole coins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fee: Option<String>,
+    /// The policy that let it through.
+    pub policy: Name,
+    /// The number in keyd's book that it is written down under.
+    pub reservation: i64,
+    /// The same was signed before, and costs nothing again.
+    pub again: bool,
+}
+
+/// What would come of an order, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// `allow`, `needs-approval` or `refuse`; limits count.
+    pub verdict: String,
+    /// Why it is not simply signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What would make it pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The policy that decides.
+    pub policy: PolicyView,
+    /// What an approval has to name.
+    pub payload: String,
+    /// How each part was decided, of the first 64.
+    pub parts: Vec<ExplainedPart>,
+    /// Limits that it counts against.
+    pub limits: Vec<ExplainedLimit>,
+}
+
+/// How a part was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedPart {
+    /// The part, in words.
+    pub part: String,
+    /// The first rule that matches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Name>,
+    /// What that rule says: `allow`, `deny` or `requireApproval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<crate::kinds::wallet_policy::Effect>,
+    /// The rules before, and why each does not match.
+    pub passed: Vec<PassedRule>,
+}
+
+/// A rule that does not match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PassedRule {
+    /// Its name.
+    pub rule: Name,
+    /// Why not.
+    pub why: String,
+}
+
+/// A limit, in whole coins or tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedLimit {
+    /// Its name.
+    pub limit: Name,
+    /// What the order takes of it.
+    pub wanted: String,
+    /// What is left of it now.
+    pub left: String,
+    /// Signatures that are left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<u32>,
+}
+
+/// Somebody has looked at an order of somebody else's, and lets it pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ApproveRequest {
+    /// The wallet.
+    pub wallet: Name,
+    /// What a refusal, or `explain`, says has to be approved: 32 bytes in hexadecimal.
+    pub payload: String,
+    /// What for. Default: a signature.
+    #[serde(default)]
+    pub purpose: Purpose,
+    /// For how long, in seconds. Default: 600; at most a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_secs: Option<u32>,
+}
+
+/// What an approval is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// A signature.
+    #[default]
+    Sign,
+    /// The destruction of the wallet's key.
+    Destroy,
+}
+
+/// An approval: it holds once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// The wallet.
+    pub wallet: Name,
+    /// What for.
+    pub purpose: Purpose,
+    /// What is approved.
+    pub payload: String,
+    /// Until when.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+}
+
+/// A wallet that is to be destroyed, with its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteWalletRequest {
+    /// Its name.
+    pub wallet: Name,
+    /// Its address, so that no slip of the hand takes another one.
+    pub address: String,
+}
+
+/// A wallet is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// Which.
+    pub wallet: Name,
+    /// The address that nobody can sign for any more.
+    pub address: String,
+}
+
+/// What keyd has written down since.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptsRequest {
+    /// The number of the last one that is known. Default: from the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    /// Most of them. Default and most: 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// When there is none: how long to wait for one, in seconds, at most 20. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_secs: Option<u32>,
+}
+
+/// In the order in which they were written down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipts {
+    /// They.
+    pub receipts: Vec<Receipt>,
+    /// The number of the last one that there is; 0: there is none.
+    pub last: i64,
+}
+
+/// Something that keyd did, or let pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    /// Its number; later ones are larger.
+    pub id: i64,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// `wallet.created`, `wallet.imported`, `wallet.destroying`, `wallet.destroyed`, `wallet.signed`, `wallet.released` or `wallet.approved`.
+    pub kind: String,
+    /// The number of the reservation that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<i64>,
+    /// All about it.
+    pub payload: Value,
+}
+
+operations! {
+    /// Make a wallet with a new key.
+    CreateWallet = "wallet.create" POST "/wallet/create" Change Root (CreateWalletRequest) -> <WalletView>;
+    /// Keep a key that there is already.
+    ImportWallet = "wallet.import" POST "/wallet/import" Change Root (ImportWalletRequest) -> <WalletView>;
+    /// All wallets, and the policies in force.
+    ListWallets = "wallet.list" GET "/wallet/list" Read Authors (Nothing) -> <WalletList>;
+    /// Sign something, as far as the wallet's policy lets it.
+    Sign = "wallet.sign" POST "/wallet/sign" Change Authors (SignRequest) -> <Signature>;
+    /// Make and sign a transfer.
+    Send = "wallet.send" POST "/wallet/send" Change Authors (SendRequest) -> <Signature>;
+    /// Make and sign a transaction.
+    BuildTransaction = "wallet.buildTx" POST "/wallet/build_tx" Change Authors (BuildRequest) -> <Signature>;
+    /// What would come of an order, and why; nothing is signed.
+    Explain = "wallet.explain" POST "/wallet/explain" Read Authors (SignRequest) -> <Explanation>;
+    /// Let an order of somebody else's pass, once.
+    Approve = "wallet.approve" POST "/wallet/approve" Change Authors (ApproveRequest) -> <Approval>;
+    /// Destroy a wallet and its key, when somebody else has approved it.
+    DeleteWallet = "wallet.delete" POST "/wallet/delete" Destroy Authors (DeleteWalletRequest) -> <Deleted>;
+    /// What keyd has done and let pass.
+    ListReceipts = "wallet.receipts" GET "/wallet/receipts" Read Root (ReceiptsRequest) -> <Receipts>;
+}
