@@ -83,6 +83,8 @@ pub fn play(host: Host<'_>, mut tell: impl FnMut(&Moment)) -> Result<Vec<Moment>
     })?;
     moment(began, "kill -9 nginx: healed, it answers again".to_owned());
 
+    wallet(host, &mut moment)?;
+
     let began = Instant::now();
     host.document("web.yaml", &WEB.replace("version 1", "version 4").replace("ttl: 3s", "ttl: 60s"))?;
     wait("probation", Duration::from_secs(30), || {
@@ -95,8 +97,6 @@ pub fn play(host: Host<'_>, mut tell: impl FnMut(&Moment)) -> Result<Vec<Moment>
     wait("the page after the power cut", Duration::from_secs(60), || Ok(host.page(8080).is_some()))?;
     ensure!(host.page(8080).context("nginx does not answer")?.contains("version 2"), "it came up uncommitted");
     moment(began, "power cut in the middle of it: the machine comes up with version 2, the committed one".to_owned());
-
-    wallet(host, &mut moment)?;
 
     let began = Instant::now();
     wait("osModa's answer", Duration::from_secs(30), || Ok(host.osmoda(&["status"])?.0 == 0))?;
