@@ -60,14 +60,11 @@ pub async fn follow(ledger: Ledger, folder: PathBuf, file: PathBuf, keyd: Client
                 if !matches!(error, Failure::Client(_)) {
                     known = None;
                 }
-                match (said.again(&error), &error) {
-                    (None, _) => {}
+                said.tell(&error, |words| match &error {
                     // It is not everybody's.
-                    (Some(words), Failure::Client(ClientError::Unreachable { .. })) => {
-                        tracing::debug!("no keyd: {words}");
-                    }
-                    (Some(words), _) => tracing::error!("receipts of keyd: {words}"),
-                }
+                    Failure::Client(ClientError::Unreachable { .. }) => tracing::debug!("no keyd: {words}"),
+                    _ => tracing::error!("receipts of keyd: {words}"),
+                });
                 tokio::time::sleep(AGAIN).await;
             }
         }

@@ -12,13 +12,12 @@ impl Said {
         self.0.clear();
     }
 
-    /// The words for an error, if it is not the one that was told last.
-    pub fn again(&mut self, error: &impl Display) -> Option<&str> {
+    /// Tells of an error, if it is not the one that was told last.
+    pub fn tell(&mut self, error: &impl Display, say: impl FnOnce(&str)) {
         let words = error.to_string();
-        if words == self.0 {
-            return None;
+        if words != self.0 {
+            say(&words);
+            self.0 = words;
         }
-        self.0 = words;
-        Some(&self.0)
     }
 }

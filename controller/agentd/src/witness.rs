@@ -50,14 +50,11 @@ pub async fn follow(ledger: Ledger, folder: PathBuf, witness: Client) {
                 said.well();
             }
             Err(error) => {
-                match (said.again(&error), &error) {
-                    (None, _) => {}
+                said.tell(&error, |words| match &error {
                     // It may not be installed, or not be up yet.
-                    (Some(words), Failure::Client(ClientError::Unreachable { .. })) => {
-                        tracing::info!("no witness: {words}");
-                    }
-                    (Some(words), _) => tracing::error!("the witness did not cosign the ledger: {words}"),
-                }
+                    Failure::Client(ClientError::Unreachable { .. }) => tracing::info!("no witness: {words}"),
+                    _ => tracing::error!("the witness did not cosign the ledger: {words}"),
+                });
                 tokio::time::sleep(AGAIN).await;
             }
         }

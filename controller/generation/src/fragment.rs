@@ -23,11 +23,14 @@ pub trait Reconciler: Send + Sync {
     /// What of the object cannot be rendered here, and which field says so.
     fn render(&self, object: &Object) -> Result<Fragment, RenderError>;
 
-    /// Does a change take away protection or data? Without an old object it is new, without a new one it is deleted.
-    fn loosens(&self, _old: Option<&Object>, _new: Option<&Object>) -> bool {
-        false
+    /// What tells whether a change takes away protection or data; none: no change of this kind does.
+    fn loosens(&self) -> Option<Loosens> {
+        None
     }
 }
+
+/// Does a change take away protection or data? Without an old object it is new, without a new one it is deleted.
+pub type Loosens = fn(old: Option<&Object>, new: Option<&Object>) -> bool;
 
 /// An object's part of a generation.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,7 +15,7 @@ use osmoda_systemd::{ActivationPlan, ActiveState, Step, UnitFile, plan_activatio
 use crate::{
     NixStore,
     diff::field_changes,
-    fragment::{Fragment, Reconciler, RenderError},
+    fragment::{Fragment, Loosens, Reconciler, RenderError},
     manifest::Manifest,
     store_path::{StorePath, references},
 };
@@ -111,14 +111,9 @@ impl Renderers {
         }
     }
 
-    /// Does a change of canonical documents take away protection or data? What cannot be read may.
-    #[must_use]
-    pub fn loosens(&self, kind: Kind, old: Option<&str>, new: Option<&str>) -> bool {
-        let Some(reconciler) = self.all.iter().find(|r| r.kind() == kind) else { return false };
-        match (old.map(Object::from_json).transpose(), new.map(Object::from_json).transpose()) {
-            (Ok(old), Ok(new)) => reconciler.loosens(old.as_ref(), new.as_ref()),
-            _ => true,
-        }
+    /// What tells whether a change of that kind takes away protection or data.
+    fn judge(&self, kind: Kind) -> Option<Loosens> {
+        self.all.iter().find(|r| r.kind() == kind)?.loosens()
     }
 
     /// Renders a canonical document.
@@ -207,7 +202,8 @@ impl Difference {
     fn create(&mut self, wish: &Wish<'_>, renderers: &Renderers) -> Result<(), PlanError> {
         self.take_new(wish, renderers)?;
         let mut new = change(wish.reference, Change::Create, wish.author, Some(wish.hash));
-        new.destructive = renderers.loosens(wish.reference.kind, None, Some(wish.canonical));
+        let judge = renderers.judge(wish.reference.kind);
+        new.destructive = judge.is_some_and(|judge| is_loosened(judge, None, Some(wish.canonical)));
         self.objects.push(new);
         Ok(())
     }
@@ -218,7 +214,8 @@ impl Difference {
         let mut changed = change(wish.reference, Change::Update, wish.author, Some(wish.hash));
         let old = old_document(base, wish.reference)?;
         changed.fields = old.as_ref().map(|old| field_changes(old, wish.canonical)).unwrap_or_default();
-        changed.destructive = renderers.loosens(wish.reference.kind, old.as_deref(), Some(wish.canonical));
+        let judge = renderers.judge(wish.reference.kind);
+        changed.destructive = judge.is_some_and(|judge| is_loosened(judge, old.as_deref(), Some(wish.canonical)));
         self.objects.push(changed);
         Ok(())
     }
@@ -232,7 +229,9 @@ impl Difference {
     ) -> Result<(), PlanError> {
         self.take_old(base, reference)?;
         let mut gone = change(reference, Change::Delete, author, None);
-        gone.destructive = renderers.loosens(reference.kind, old_document(base, reference)?.as_deref(), None);
+        if let Some(judge) = renderers.judge(reference.kind) {
+            gone.destructive = is_loosened(judge, old_document(base, reference)?.as_deref(), None);
+        }
         self.objects.push(gone);
         Ok(())
     }
@@ -311,6 +310,14 @@ pub fn unit_changes(plan: &ActivationPlan) -> Vec<UnitChange> {
 
 fn change(object: &ObjectRef, change: Change, author: Author, hash: Option<ContentHash>) -> ObjectChange {
     ObjectChange { object: object.clone(), change, author, hash, fields: Vec::new(), destructive: false }
+}
+
+/// Does a change of canonical documents take away protection or data? What cannot be read may.
+fn is_loosened(judge: Loosens, old: Option<&str>, new: Option<&str>) -> bool {
+    match (old.map(Object::from_json).transpose(), new.map(Object::from_json).transpose()) {
+        (Ok(old), Ok(new)) => judge(old.as_ref(), new.as_ref()),
+        _ => true,
+    }
 }
 
 /// The document of an object in a generation.

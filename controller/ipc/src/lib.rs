@@ -19,7 +19,7 @@ pub use metrics::{Counter, Gauge, Metrics};
 pub use peer::{Peer, Peers};
 pub use request::{RequestReader, parse_query};
 pub use server::{ServeError, init_logging, serve};
-pub use service::{Call, EventStream, Service, StreamItem};
+pub use service::{Call, EventStream, Service, StreamItem, aside};
 pub use settings::{authors_of, config_or_default, read_config};
 
 /// Largest body of a request, in bytes.

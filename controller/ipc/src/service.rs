@@ -213,6 +213,17 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
     }
 }
 
+/// Does what waits for a disk, or for somebody else, where no other call waits for it.
+///
+/// # Errors
+/// That of the work; `internal-error` when it has panicked.
+pub async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Problem::new(500, "internal-error", error.to_string())))
+}
+
 /// A request's body; or the answer of the HTTP layer to one that is too large or cut off.
 ///
 /// A body that does not arrive in time ends the call, for it holds one of the caller's connections.

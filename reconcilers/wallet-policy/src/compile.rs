@@ -139,19 +139,18 @@ impl Policy {
     }
 }
 
-fn chain_of(chain: schema::Chain) -> Chain {
+/// The chain that a document names.
+#[must_use]
+pub fn chain_of(chain: schema::Chain) -> Chain {
     match chain {
         schema::Chain::Ethereum => Chain::Ethereum,
         schema::Chain::Solana => Chain::Solana,
     }
 }
 
-fn family(account: &Account) -> Chain {
-    match account {
-        Account::Ethereum(_) => Chain::Ethereum,
-        Account::Solana(_) => Chain::Solana,
-    }
-}
+/// How addresses are written.
+pub const ADDRESS_HINT: &str =
+    "an address of Ethereum (0x..., in lower case or with its checksum) or of Solana (base58)";
 
 struct Compiler {
     tokens: Vec<Token>,
@@ -166,12 +165,7 @@ impl Compiler {
     fn account(&mut self, field: &str, text: &str) -> Option<Account> {
         let read = text.parse::<Account>();
         if let Err(error) = &read {
-            self.fault(
-                "wallet-address",
-                field,
-                format!("`{text}` is no address: {error}"),
-                "an address of Ethereum (0x..., in lower case or with its checksum) or of Solana (base58)",
-            );
+            self.fault("wallet-address", field, format!("`{text}` is no address: {error}"), ADDRESS_HINT);
         }
         read.ok()
     }
@@ -226,7 +220,7 @@ impl Compiler {
             );
         }
         let Some(account) = self.account(&format!("{field}.address"), &token.address) else { return };
-        if family(&account) != chain {
+        if account.chain() != chain {
             self.fault(
                 "wallet-address",
                 format!("{field}.address"),

@@ -18,7 +18,7 @@ mod matching;
 mod parts;
 
 pub use amount::Amount;
-pub use compile::{Policy, native_decimals};
+pub use compile::{ADDRESS_HINT, Policy, chain_of, native_decimals};
 pub use decide::{Decision, PartDecision, Refusal, Request, TypedDataFacts, Verdict};
 pub use hours::Hours;
 pub use limit::{Limit, Period};

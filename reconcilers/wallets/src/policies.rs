@@ -1,6 +1,6 @@
 //! What a wallet policy becomes.
 
-use osmoda_generation::fragment::{Fragment, Reconciler, RenderError};
+use osmoda_generation::fragment::{Fragment, Loosens, Reconciler, RenderError};
 use osmoda_schemas::{
     kinds::WalletPolicy,
     object::{Kind, Object, Spec},
@@ -23,13 +23,14 @@ impl Reconciler for WalletPolicies {
         Ok(crate::slice("policies", &object.metadata.name, policy))
     }
 
-    fn loosens(&self, old: Option<&Object>, new: Option<&Object>) -> bool {
-        fn policy(object: Option<&Object>) -> Option<&WalletPolicy> {
-            match &object?.spec {
-                Spec::WalletPolicy(policy) => Some(policy),
-                _ => None,
-            }
-        }
-        osmoda_wallet_policy::loosens(policy(old), policy(new))
+    fn loosens(&self) -> Option<Loosens> {
+        Some(|old, new| osmoda_wallet_policy::loosens(policy(old), policy(new)))
+    }
+}
+
+fn policy(object: Option<&Object>) -> Option<&WalletPolicy> {
+    match &object?.spec {
+        Spec::WalletPolicy(policy) => Some(policy),
+        _ => None,
     }
 }

@@ -1,12 +1,13 @@
 //! What a wallet becomes.
 
 use osmoda_chains::effects::Account;
-use osmoda_generation::fragment::{Fragment, Reconciler, RenderError};
+use osmoda_generation::fragment::{Fragment, Loosens, Reconciler, RenderError};
 use osmoda_schemas::{
-    kinds::{Wallet, wallet::Signer, wallet_policy::Chain},
+    kinds::{Wallet, wallet::Signer},
     object::{Kind, Object, Spec},
     rules::Violation,
 };
+use osmoda_wallet_policy::{ADDRESS_HINT, chain_of};
 
 /// Renders wallets to `etc/keyd/wallets/<name>.json`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,35 +31,28 @@ impl Reconciler for Wallets {
     }
 
     /// A key that may sign from now on; another key, or another keeper, under a name that policies trust.
-    fn loosens(&self, old: Option<&Object>, new: Option<&Object>) -> bool {
-        match (old.map(|object| &object.spec), new.map(|object| &object.spec)) {
+    fn loosens(&self) -> Option<Loosens> {
+        Some(|old, new| match (old.map(|object| &object.spec), new.map(|object| &object.spec)) {
             (Some(Spec::Wallet(old)), Some(Spec::Wallet(new))) => {
                 old.signer != new.signer || (old.address.is_some() && old.address != new.address)
             }
             (old, _) => old.is_none(),
-        }
+        })
     }
 }
 
 /// What a schema cannot say.
 fn check(wallet: &Wallet) -> Vec<Violation> {
     let mut broken = Vec::new();
-    let hint = "an address of Ethereum (0x..., in lower case or with its checksum) or of Solana (base58)";
     let mut add = |rule, field, detail: String, hint: &str| broken.push(Violation::new(rule, field, detail, hint));
     match wallet.address.as_deref().map(|text| (text, text.parse::<Account>())) {
         Some((text, Err(error))) => {
-            add("wallet-address", "spec.address", format!("`{text}` is no address: {error}"), hint);
+            add("wallet-address", "spec.address", format!("`{text}` is no address: {error}"), ADDRESS_HINT);
         }
-        Some((_, Ok(account))) => {
-            let fits = matches!(
-                (wallet.chain, account),
-                (Chain::Ethereum, Account::Ethereum(_)) | (Chain::Solana, Account::Solana(_))
-            );
-            if !fits {
-                add("wallet-address", "spec.address", "it is an address of another chain".to_owned(), "see `chain`");
-            }
+        Some((_, Ok(account))) if account.chain() != chain_of(wallet.chain) => {
+            add("wallet-address", "spec.address", "it is an address of another chain".to_owned(), "see `chain`");
         }
-        None => {}
+        _ => {}
     }
     if let Signer::Socket(socket) = &wallet.signer {
         if wallet.address.is_none() {

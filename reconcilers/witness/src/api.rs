@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use osmoda_ipc::{Metrics, Peers, Service};
+use osmoda_ipc::{Metrics, Peers, Service, aside};
 use osmoda_ledger::{Refusal, Witness};
 use osmoda_schemas::{
     operation::Nothing,
@@ -19,14 +19,14 @@ use osmoda_schemas::{
 pub(crate) fn service(witness: Arc<Witness>, peers: Peers, metrics: Metrics) -> Service<Arc<Witness>> {
     Service::new("witness", witness, peers, metrics)
         .handle::<AddCheckpoint, _, _>(|witness, _, request| {
-            aside(witness, move |witness| {
+            at_work(witness, move |witness| {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
                 let line = witness.add_checkpoint(request.old, &request.proof, &request.checkpoint, now)?;
                 Ok(Cosigned { cosignature: line })
             })
         })
         .handle::<AddLog, _, _>(|witness, _, request| {
-            aside(witness, move |witness| {
+            at_work(witness, move |witness| {
                 witness.add_log(&request.key)?;
                 Ok(Key { key: witness.public().to_string() })
             })
@@ -35,7 +35,7 @@ pub(crate) fn service(witness: Arc<Witness>, peers: Peers, metrics: Metrics) -> 
             |witness, _, Nothing {}| async move { Ok(Key { key: witness.public().to_string() }) },
         )
         .handle::<ListWitnessedLogs, _, _>(|witness, _, Nothing {}| {
-            aside(witness, |witness| {
+            at_work(witness, |witness| {
                 let logs = witness.logs()?.into_iter();
                 let view = |log: osmoda_ledger::KnownLog| WitnessedLog {
                     key: log.key,
@@ -48,13 +48,11 @@ pub(crate) fn service(witness: Arc<Witness>, peers: Peers, metrics: Metrics) -> 
 }
 
 /// Does what waits for the disk where nobody else waits for it.
-async fn aside<T: Send + 'static>(
+async fn at_work<T: Send + 'static>(
     witness: Arc<Witness>,
     work: impl FnOnce(&Witness) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(move || work(&witness)).await;
-    let done = done.map_err(|e| Problem::new(500, "internal-error", e.to_string()))?;
-    done.map_err(|refusal| problem(&refusal))
+    aside(move || work(&witness).map_err(|refusal| problem(&refusal))).await
 }
 
 /// The statuses are those of c2sp.org/tlog-witness.

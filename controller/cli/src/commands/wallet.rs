@@ -82,7 +82,7 @@ async fn list(context: &Context) -> Result<u8, Failure> {
             };
             vec![
                 wallet.name.to_string().into(),
-                chain(wallet).into(),
+                wallet.chain.as_str().into(),
                 wallet.address.as_deref().unwrap_or_default().into(),
                 wallet.policy.as_ref().map(ToString::to_string).unwrap_or_default().into(),
                 wallet.origin.as_str().into(),
@@ -99,13 +99,6 @@ async fn list(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn chain(wallet: &WalletView) -> &'static str {
-    match wallet.chain {
-        osmoda_schemas::kinds::wallet_policy::Chain::Ethereum => "ethereum",
-        osmoda_schemas::kinds::wallet_policy::Chain::Solana => "solana",
-    }
-}
-
 /// A new wallet, with the document that it needs.
 fn made(context: &Context, wallet: &WalletView) -> Result<u8, Failure> {
     context.printer.print(wallet, |_| {
@@ -117,7 +110,7 @@ fn made(context: &Context, wallet: &WalletView) -> Result<u8, Failure> {
                 "\nIt signs nothing until this is in force:\n\napiVersion: os.moda/v1\nkind: Wallet\nmetadata:\n  \
                  name: {}\nspec:\n  chain: {}\n  address: \"{address}\"\n",
                 wallet.name,
-                chain(wallet),
+                wallet.chain.as_str(),
             );
         }
         text

@@ -51,6 +51,17 @@ pub enum Account {
     Solana(sol::Address),
 }
 
+impl Account {
+    /// Whose address it is.
+    #[must_use]
+    pub fn chain(&self) -> Chain {
+        match self {
+            Self::Ethereum(_) => Chain::Ethereum,
+            Self::Solana(_) => Chain::Solana,
+        }
+    }
+}
+
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use osmoda_chains::derive::Path;
-use osmoda_ipc::{Call, Metrics, Peers, Service};
+use osmoda_ipc::{Call, Metrics, Peers, Service, aside};
 use osmoda_schemas::{
     operation::{Nothing, Op},
     ops::keyd::{
@@ -15,11 +15,12 @@ use osmoda_schemas::{
     },
     problem::Problem,
 };
+use osmoda_wallet_policy::chain_of;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use super::keyd::{Keyd, chain_of, spend_problem};
+use super::keyd::{Keyd, spend_problem};
 use crate::vault::Secret;
 
 /// Most receipts of one answer, and the longest that one is waited for, in seconds.
@@ -79,8 +80,7 @@ fn on<O: Op>(
             drop(turn);
             done
         };
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|error| Err(Problem::new(500, "internal-error", error.to_string())))
+        aside(work).await
     })
 }
 
@@ -115,10 +115,8 @@ async fn receipts(keyd: State, request: ReceiptsRequest) -> Result<Receipts, Pro
         tokio::time::Instant::now() + Duration::from_secs(request.wait_secs.unwrap_or(0).min(RECEIPTS.1).into());
     loop {
         let keyd = Arc::clone(&keyd);
-        let events = tokio::task::spawn_blocking(move || keyd.book.events(after, most)).await;
-        let events = events.map_err(|error| Problem::new(500, "internal-error", error.to_string()))?;
-        let events = events.map_err(|error| spend_problem(&error))?;
-        let (events, last) = events;
+        let work = move || keyd.book.events(after, most).map_err(|error| spend_problem(&error));
+        let (events, last) = aside(work).await?;
         if !events.is_empty() || last < after || tokio::time::Instant::now() >= until {
             let receipt = |event: crate::spending::Event| Receipt {
                 id: event.id,

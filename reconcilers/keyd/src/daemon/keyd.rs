@@ -15,6 +15,7 @@ use osmoda_schemas::{
     ops::keyd::{PolicyView, WalletList, WalletView},
     problem::Problem,
 };
+use osmoda_wallet_policy::chain_of;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -339,13 +340,6 @@ impl Keyd {
 
 pub(super) fn policy_view(ruled: &Ruled) -> PolicyView {
     PolicyView { name: ruled.name.clone(), hash: ruled.hash.clone() }
-}
-
-pub(super) fn chain_of(chain: WrittenChain) -> Chain {
-    match chain {
-        WrittenChain::Ethereum => Chain::Ethereum,
-        WrittenChain::Solana => Chain::Solana,
-    }
 }
 
 fn written(chain: Chain) -> WrittenChain {

@@ -110,12 +110,8 @@ async fn look(keyd: Arc<keyd::Keyd>) {
         tokio::time::sleep(LOOK).await;
         keyd.vault.sweep(Instant::now());
         let keyd = Arc::clone(&keyd);
-        let looked = tokio::task::spawn_blocking(move || keyd.make_declared());
-        let problem = match looked.await {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(problem)) => problem.to_string(),
-            Err(error) => error.to_string(),
-        };
+        let looked = osmoda_ipc::aside(move || keyd.make_declared()).await;
+        let problem = looked.err().map(|problem| problem.to_string()).unwrap_or_default();
         if problem != said {
             if !problem.is_empty() {
                 tracing::error!("a declared wallet has no key: {problem}");

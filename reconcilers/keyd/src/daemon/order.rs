@@ -77,20 +77,20 @@ impl Prepared {
     /// What of it cannot be.
     pub fn new(order: &Order, wallet: &PublicKey, policy: &Policy) -> Result<Self, Problem> {
         match (order, account(wallet)) {
-            (Order::Transfer(transfer), Account::Ethereum(_)) => {
-                Ok(Self::ethereum(fields::ethereum_transfer(transfer, policy)?, wallet))
+            (Order::Transfer(transfer), Account::Ethereum(from)) => {
+                Ok(Self::ethereum(fields::ethereum_transfer(transfer, policy)?, from))
             }
             (Order::Transfer(transfer), Account::Solana(from)) => {
                 Ok(Self::solana(solana::Transaction::new(fields::solana_transfer(transfer, from, policy)?), from))
             }
-            (Order::Build(build), Account::Ethereum(_)) => Ok(Self::ethereum(fields::ethereum(build)?, wallet)),
+            (Order::Build(build), Account::Ethereum(from)) => Ok(Self::ethereum(fields::ethereum(build)?, from)),
             (Order::Build(build), Account::Solana(from)) => {
                 Ok(Self::solana(solana::Transaction::new(fields::solana(build, from)?), from))
             }
-            (Order::Transaction { bytes }, Account::Ethereum(_)) => {
+            (Order::Transaction { bytes }, Account::Ethereum(from)) => {
                 let bytes = hex::decode(bytes).map_err(|error| wrong("bytes", error))?;
                 let transaction = Transaction::decode(&bytes).map_err(|error| wrong("bytes", error))?;
-                Ok(Self::ethereum(transaction, wallet))
+                Ok(Self::ethereum(transaction, from))
             }
             (Order::Transaction { bytes }, Account::Solana(signer)) => Ok(Self::solana(solana_bytes(bytes)?, signer)),
             (Order::Message { text }, signer) => Self::message(text, signer),
@@ -150,11 +150,8 @@ impl Prepared {
         }
     }
 
-    fn ethereum(transaction: Transaction, wallet: &PublicKey) -> Self {
-        let effects = match account(wallet) {
-            Account::Ethereum(signer) => Effects::of_ethereum(&transaction, signer),
-            other @ Account::Solana(_) => Effects::of_hash(Chain::Solana, other),
-        };
+    fn ethereum(transaction: Transaction, signer: ethereum::Address) -> Self {
+        let effects = Effects::of_ethereum(&transaction, signer);
         let body = Body::Hash(transaction.signing_hash());
         let form = Form::Ethereum(Box::new(transaction));
         Self { operation: SigningOperation::Transaction, effects, facts: None, body, form }
