@@ -16,6 +16,7 @@ in
     ./authors.nix
     ./backend.nix
     ./desired.nix
+    ./keyd.nix
     ./routines.nix
     ./secrets.nix
     ./watch.nix

@@ -24,6 +24,7 @@ in
   config = lib.mkIf cfg.enable {
     assertions =
       lib.concatLists (lib.mapAttrsToList ofKind cfg.desired)
+      ++ [ (refuse "services.osmoda.keyd.passphraseFile" cfg.keyd.passphraseFile) ]
       ++ lib.concatMap (
         author: map (refuse "services.osmoda.authors, user ${toString author.user}, secrets") author.secrets
       ) cfg.authors;

@@ -67,7 +67,8 @@ let
     config:
     let
       etc = lib.filterAttrs (name: _: lib.hasPrefix "osmoda/" name) config.environment.etc;
-      views = lib.filter (view: lib.hasPrefix "osmoda-units" (view.name or "")) config.systemd.packages;
+      packagesOf = name: lib.filter (view: lib.hasPrefix name (view.name or "")) config.systemd.packages;
+      views = packagesOf "osmoda-units";
       unitsOf = view: builtins.readDir "${view}/lib/systemd/system";
       desired = etc."osmoda/desired.d".source;
     in
@@ -95,6 +96,9 @@ let
       dropIns = lib.mapAttrs (_: unit: { inherit (unit) text wantedBy overrideStrategy; }) (
         lib.filterAttrs (name: _: isOurs name) config.systemd.units
       );
+      closures = map (
+        package: builtins.readFile "${package}/lib/systemd/system/osmoda-keyd.service.d/closure.conf"
+      ) (packagesOf "osmoda-closure");
       generators = lib.filterAttrs (name: _: isOurs name) config.systemd.generators;
       activation = config.system.activationScripts.osmoda or null;
       users = lib.filter isOurs (lib.attrNames config.users.users);

@@ -21,9 +21,20 @@ pub struct Bench {
     /// The tree of nixpkgs that the backend `nixos` is measured with. Default: $OSMODA_NIXPKGS; without one it is skipped.
     #[arg(long)]
     nixpkgs: Option<std::path::PathBuf>,
-    /// Only the backend `nixos`.
-    #[arg(long)]
-    nixos: bool,
+    /// Only a part.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+/// What is measured together, and has a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The ledger, and osModa on a Debian machine.
+    Machine,
+    /// Signatures, and decisions about them.
+    Wallets,
+    /// The backend `nixos`.
+    Nixos,
 }
 
 /// One figure.
@@ -51,14 +62,21 @@ impl Bench {
     /// Measures.
     pub fn run(&self) -> Result<()> {
         let mut all = Vec::new();
-        if !self.nixos {
-            let mut figures = ledger()?;
+        let is_wanted = |part| self.only.is_none_or(|only| only == part);
+        if is_wanted(Part::Machine) {
+            let mut figures = of_package("osmoda-ledger", "ledger")?;
             let machine = up("bench", Release::Bookworm, false)?;
             figures.extend(on(machine.as_ref(), machine::measure)?);
             self.show("table", &figures)?;
             all.extend(figures);
         }
+        if is_wanted(Part::Wallets) {
+            let figures = of_package("osmoda-keyd", "keyd")?;
+            self.show("wallets", &figures)?;
+            all.extend(figures);
+        }
         match nixos_machine::nixpkgs(self.nixpkgs.clone())? {
+            _ if !is_wanted(Part::Nixos) => {}
             Some(nixpkgs) => {
                 let machine = up_nixos("bench-nixos", Release::Bookworm, &nixpkgs)?;
                 let figures = on(machine.as_ref(), nixos::measure)?;
@@ -90,14 +108,15 @@ fn on(machine: &dyn Owned, measure: impl FnOnce(Host<'_>) -> Result<Vec<Figure>>
     measured
 }
 
-fn ledger() -> Result<Vec<Figure>> {
+/// What a package's own benchmark prints.
+fn of_package(package: &str, bench: &str) -> Result<Vec<Figure>> {
     let output = crate::cargo()
-        .args(["bench", "--quiet", "--locked", "-p", "osmoda-ledger", "--bench", "ledger"])
+        .args(["bench", "--quiet", "--locked", "-p", package, "--bench", bench])
         .stderr(Stdio::inherit())
         .output()
         .context("cargo cannot be run")?;
     if !output.status.success() {
-        bail!("the ledger's benchmark failed");
+        bail!("the benchmark of {package} failed");
     }
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())

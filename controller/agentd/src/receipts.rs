@@ -10,8 +10,12 @@ use std::{
 use osmoda_generation::durable;
 use osmoda_ipc::{Client, ClientError};
 use osmoda_ledger::{Event, Ledger, LedgerError, Query, Reader};
-use osmoda_schemas::ops::keyd::{ListReceipts, Receipt, Receipts, ReceiptsRequest};
-use serde_json::json;
+use osmoda_schemas::{
+    canonical_json,
+    object::ContentHash,
+    ops::keyd::{ListReceipts, Receipt, Receipts, ReceiptsRequest},
+};
+use serde_json::{Value, json};
 
 use crate::said::Said;
 
@@ -35,27 +39,39 @@ enum Failure {
     Io(#[from] io::Error),
 }
 
-/// Appends all receipts, for ever. What goes wrong is said once. `file` keeps the number of the last one.
+/// The last receipt that the ledger has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    /// Its number; 0: none.
+    number: i64,
+    /// SHA-256 of what the ledger says of it, as canonical JSON, in hexadecimal. By it another book is told that goes on from the same number.
+    digest: Option<String>,
+}
+
+/// Appends all receipts, for ever. What goes wrong is said once. `file` keeps the last one.
 pub async fn follow(ledger: Ledger, folder: PathBuf, file: PathBuf, keyd: Client) {
     let (mut known, mut said) = (None, Said::default());
+    // A keyd that was away may come back with another book: that is looked at before anything is waited for.
+    let mut wait = 0;
     loop {
         let step = async {
-            let after = match known {
+            let after = match known.clone() {
                 Some(last) => last,
                 None => {
                     let (folder, file) = (folder.clone(), file.clone());
                     tokio::task::spawn_blocking(move || last(&folder, &file)).await.map_err(io::Error::other)??
                 }
             };
-            known = Some(after);
-            fetch(&ledger, &file, &keyd, after, WAIT).await
+            known = Some(after.clone());
+            fetch(&ledger, &file, &keyd, after, wait).await
         };
         match step.await {
             Ok(last) => {
-                known = Some(last);
+                (known, wait) = (Some(last), WAIT);
                 said.well();
             }
             Err(error) => {
+                wait = 0;
                 // The ledger may have what could not be kept: then it tells.
                 if !matches!(error, Failure::Client(_)) {
                     known = None;
@@ -71,47 +87,72 @@ pub async fn follow(ledger: Ledger, folder: PathBuf, file: PathBuf, keyd: Client
     }
 }
 
-/// The number of the last receipt that the ledger has: of the file, or of an event that is later.
-fn last(folder: &Path, file: &Path) -> Result<i64, Failure> {
+/// The last receipt that the ledger has: that of the file, or of an event that is later.
+fn last(folder: &Path, file: &Path) -> Result<Known, Failure> {
     let kept = match fs::read_to_string(file) {
-        Ok(text) => text.trim().parse().map_err(io::Error::other)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Ok(text) => {
+            let (number, digest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+            let digest = Some(digest.to_owned()).filter(|digest| !digest.is_empty());
+            Known { number: number.parse().map_err(io::Error::other)?, digest }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Known::default(),
         Err(error) => return Err(error.into()),
     };
     let query = Query { kind: Some(format!("{KIND}*")), limit: 1, newest_first: true, ..Query::default() };
     let rows = Reader::open(folder)?.rows(&query)?;
-    let row = rows.first().map(|row| (row.kind == WENT_BACK, row.payload["receipt"].as_i64().unwrap_or_default()));
-    Ok(match row {
-        // From there on numbers come again.
-        Some((true, number)) => number,
-        Some((false, number)) => number.max(kept),
-        None => kept,
+    Ok(match rows.first() {
+        // From the first on, they come again.
+        Some(row) if row.kind == WENT_BACK => Known::default(),
+        Some(row) if row.payload["receipt"].as_i64() >= Some(kept.number) => known_by(&row.payload),
+        _ => kept,
     })
 }
 
-/// Appends what comes after a receipt; gives the number of the last one.
-async fn fetch(ledger: &Ledger, file: &Path, keyd: &Client, after: i64, wait: u32) -> Result<i64, Failure> {
-    let request = ReceiptsRequest { after: Some(after), limit: None, wait_secs: Some(wait) };
-    let Receipts { receipts, last } = keyd.call::<ListReceipts>(&request).await?;
-    if last < after {
-        tracing::error!("keyd has lost receipts: the ledger has {after}, keyd's book ends with {last}");
-        let payload = json!({ "known": after, "receipt": last });
+/// What an event of a receipt is known by.
+fn known_by(payload: &Value) -> Known {
+    let digest = ContentHash::of(canonical_json(payload)).to_string();
+    Known { number: payload["receipt"].as_i64().unwrap_or_default(), digest: Some(digest) }
+}
+
+fn keep(file: &Path, known: &Known) -> io::Result<()> {
+    let text = format!("{} {}", known.number, known.digest.as_deref().unwrap_or_default());
+    durable::write(file, text.as_bytes())
+}
+
+/// Appends what comes after a receipt; gives the last one.
+async fn fetch(ledger: &Ledger, file: &Path, keyd: &Client, after: Known, wait: u32) -> Result<Known, Failure> {
+    let request = ReceiptsRequest { after: Some(after.number), limit: None, wait_secs: Some(wait) };
+    let Receipts { receipts, before, last } = keyd.call::<ListReceipts>(&request).await?;
+    let there = before.map(|receipt| known_by(&payload(&receipt)));
+    let is_it = there.is_some_and(|there| after.digest.is_none() || there == after);
+    if after.number > 0 && !is_it {
+        let number = after.number;
+        tracing::error!(
+            "keyd goes by another book, or an older one: its receipt {number} is not the one of the ledger"
+        );
+        let payload = json!({ "known": number, "last": last });
         ledger.append(Event::new(WENT_BACK, "agentd", payload)).await?;
-        durable::write(file, last.to_string().as_bytes())?;
-        return Ok(last);
+        // Nobody knows from where on they differ.
+        keep(file, &Known::default())?;
+        return Ok(Known::default());
     }
-    let Some(newest) = receipts.iter().map(|receipt| receipt.id).max() else { return Ok(after) };
+    let Some(newest) = receipts.last().map(|receipt| known_by(&payload(receipt))) else { return Ok(after) };
     ledger.append_all(receipts.into_iter().map(event).collect()).await?;
-    durable::write(file, newest.to_string().as_bytes())?;
+    keep(file, &newest)?;
     Ok(newest)
+}
+
+/// What an event says of a receipt.
+fn payload(receipt: &Receipt) -> Value {
+    json!({
+        "receipt": receipt.id, "at": receipt.at, "reservation": receipt.reservation, "said": receipt.payload,
+    })
 }
 
 fn event(receipt: Receipt) -> Event {
     // keyd says what happened to wallets, and nothing else.
+    let payload = payload(&receipt);
     let kind = if receipt.kind.starts_with(KIND) { receipt.kind } else { format!("{KIND}unknown") };
-    let payload = json!({
-        "receipt": receipt.id, "at": receipt.at, "reservation": receipt.reservation, "said": receipt.payload,
-    });
     Event::new(kind, "keyd", payload)
 }
 
@@ -127,7 +168,7 @@ mod tests {
     fn told(folder: &Path) -> Vec<(String, i64)> {
         let query = Query { kind: Some("wallet.*".to_owned()), limit: 99, ..Query::default() };
         let rows = Reader::open(folder).unwrap().rows(&query).unwrap();
-        rows.into_iter().map(|row| (row.kind, row.payload["receipt"].as_i64().unwrap())).collect()
+        rows.into_iter().map(|row| (row.kind, row.payload["receipt"].as_i64().unwrap_or_default())).collect()
     }
 
     #[tokio::test]
@@ -151,8 +192,8 @@ mod tests {
         };
         let ledger = Ledger::open(&folder).unwrap();
         let keyd = Client::new(&socket);
-        assert_eq!(last(&folder, &file).unwrap(), 0);
-        let away = fetch(&ledger, &file, &keyd, 0, 0).await.unwrap_err();
+        assert_eq!(last(&folder, &file).unwrap(), Known::default());
+        let away = fetch(&ledger, &file, &keyd, Known::default(), 0).await.unwrap_err();
         assert!(matches!(away, Failure::Client(ClientError::Unreachable { .. })), "{away}");
         let work = async {
             while !socket.exists() {
@@ -163,20 +204,31 @@ mod tests {
                 let request = CreateWalletRequest { wallet: wallet.parse().unwrap(), chain };
                 keyd.call::<CreateWallet>(&request).await.unwrap();
             }
-            assert_eq!(fetch(&ledger, &file, &keyd, 0, 0).await.unwrap(), 2);
-            assert_eq!(fetch(&ledger, &file, &keyd, 2, 0).await.unwrap(), 2);
-            // Ended after the ledger had them and before the number was kept; or the ledger's part was archived.
-            for text in ["0", "2"] {
-                fs::write(&file, text).unwrap();
-                assert_eq!(last(&folder, &file).unwrap(), 2);
-            }
+            let second = fetch(&ledger, &file, &keyd, Known::default(), 0).await.unwrap();
+            assert_eq!(second.number, 2);
+            assert_eq!(fetch(&ledger, &file, &keyd, second.clone(), 0).await.unwrap(), second);
+            assert_eq!(last(&folder, &file).unwrap(), second);
+            // Ended after the ledger had them and before the last one was kept.
+            fs::write(&file, "0").unwrap();
+            assert_eq!(last(&folder, &file).unwrap(), second);
+            // The ledger's part was archived.
+            let kept = Known { number: 7, digest: Some("ab".to_owned()) };
+            keep(&file, &kept).unwrap();
+            assert_eq!(last(&folder, &file).unwrap(), kept);
             let two = ["wallet.created", "wallet.created"].map(String::from).into_iter().zip([1, 2]);
             let two: Vec<_> = two.collect();
             assert_eq!(told(&folder), two);
-            // Somebody has put an older book in the place of this one.
-            assert_eq!(fetch(&ledger, &file, &keyd, 7, 0).await.unwrap(), 2);
-            assert_eq!(told(&folder)[2..], [(WENT_BACK.to_owned(), 2)]);
-            assert_eq!(last(&folder, &file).unwrap(), 2);
+            // Somebody has put an older book in the place of this one, or one that has grown as long.
+            let other = Known { number: 1, ..second.clone() };
+            for lost in [kept, other] {
+                let events = told(&folder).len();
+                assert_eq!(fetch(&ledger, &file, &keyd, lost, 0).await.unwrap(), Known::default());
+                assert_eq!(told(&folder).len(), events + 1);
+                assert_eq!(last(&folder, &file).unwrap(), Known::default());
+                // All of it comes again.
+                assert_eq!(fetch(&ledger, &file, &keyd, Known::default(), 0).await.unwrap(), second);
+                assert_eq!(told(&folder)[events..], [&[(WENT_BACK.to_owned(), 0)], &two[..]].concat());
+            }
         };
         tokio::select! {
             ended = run(&places, Vec::new()) => panic!("keyd ended: {ended:?}"),

@@ -15,7 +15,7 @@ use crate::amount::Amount;
 pub fn loosens(old: Option<&WalletPolicy>, new: Option<&WalletPolicy>) -> bool {
     match (old, new) {
         (_, None) => true,
-        (None, Some(new)) => new.rules.iter().any(|rule| rule.effect != Effect::Deny),
+        (None, Some(new)) => new.exportable || new.rules.iter().any(|rule| rule.effect != Effect::Deny),
         (Some(old), Some(new)) => !is_as_tight(old, new),
     }
 }
@@ -24,6 +24,7 @@ fn is_as_tight(old: &WalletPolicy, new: &WalletPolicy) -> bool {
     is_same_set(&old.wallets, &new.wallets)
         && old.tokens == new.tokens
         && is_subset(&new.approvers, &old.approvers)
+        && (old.exportable || !new.exportable)
         && limits(&old.limits, &new.limits)
         && rules(&old.rules, &new.rules)
 }

@@ -27,6 +27,9 @@ pub struct WalletPolicy {
     /// Users that may approve, as user names or uids, beside root. Nobody approves what they ask for themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<String>,
+    /// Root may take the wallets' keys out of keyd, each time with an approval of somebody else's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exportable: bool,
 }
 
 /// A token, and how its amounts are to be read: no transaction tells that.

@@ -254,6 +254,8 @@ pub enum Purpose {
     Sign,
     /// The destruction of the wallet's key.
     Destroy,
+    /// Giving out the wallet's key.
+    Export,
 }
 
 /// An approval: it holds once.
@@ -289,6 +291,33 @@ pub struct Deleted {
     pub address: String,
 }
 
+/// A wallet whose key is to be given out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportWalletRequest {
+    /// Its name.
+    pub wallet: Name,
+    /// Its address, so that no slip of the hand takes another one.
+    pub address: String,
+}
+
+/// A key that has left keyd, which keeps it, too.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ExportedWallet {
+    /// Whose.
+    pub wallet: Name,
+    /// The address that it signs for.
+    pub address: String,
+    /// The key, as an import takes it: 64 hexadecimal digits, or 64 bytes in base58 (Solana).
+    pub secret: String,
+}
+
+impl std::fmt::Debug for ExportedWallet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExportedWallet").field("wallet", &self.wallet).finish_non_exhaustive()
+    }
+}
+
 /// What keyd has written down since.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -309,6 +338,9 @@ pub struct ReceiptsRequest {
 pub struct Receipts {
     /// They.
     pub receipts: Vec<Receipt>,
+    /// The one that was asked after: who knows another one by that number has followed another book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Receipt>,
     /// The number of the last one that there is; 0: there is none.
     pub last: i64,
 }
@@ -321,7 +353,8 @@ pub struct Receipt {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// `wallet.created`, `wallet.imported`, `wallet.destroying`, `wallet.destroyed`, `wallet.signed`, `wallet.released` or `wallet.approved`.
+    /// `wallet.created`, `wallet.imported`, `wallet.exported`, `wallet.destroying`, `wallet.destroyed`,
+    /// `wallet.signed`, `wallet.released` or `wallet.approved`.
     pub kind: String,
     /// The number of the reservation that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -349,6 +382,8 @@ operations! {
     Approve = "wallet.approve" POST "/wallet/approve" Change Authors (ApproveRequest) -> <Approval>;
     /// Destroy a wallet and its key, when somebody else has approved it.
     DeleteWallet = "wallet.delete" POST "/wallet/delete" Destroy Authors (DeleteWalletRequest) -> <Deleted>;
+    /// Give a wallet's key out, when its policy lets keys leave and somebody else has approved it.
+    ExportWallet = "wallet.export" POST "/wallet/export" Change Root (ExportWalletRequest) -> <ExportedWallet>;
     /// What keyd has done and let pass.
     ListReceipts = "wallet.receipts" GET "/wallet/receipts" Read Root (ReceiptsRequest) -> <Receipts>;
 }

@@ -10,6 +10,10 @@ let
     "osmoda-witness.service"
     "osmoda-witness.socket"
   ];
+  keyd = [
+    "osmoda-keyd.service"
+    "osmoda-keyd.socket"
+  ];
 in
 {
   "off, nothing of it is there" = {
@@ -77,6 +81,54 @@ in
       "osmoda-routines.service" = "OSMODA_LOG=warn";
       "osmoda-witness.service" = "OSMODA_LOG=error";
     };
+  };
+
+  "wallets, when somebody wants them" = {
+    module.services.osmoda = {
+      watch.enable = false;
+      routines.enable = false;
+      witness.enable = false;
+      keyd.enable = true;
+      desired.Wallet.payments.chain = "ethereum";
+    };
+    units = agentd ++ keyd;
+    adds."osmoda-keyd.socket" = [
+      "SocketGroup=osmoda"
+      "SocketMode=0660"
+    ];
+    # The package's unit says where it is.
+    omits."osmoda-keyd.service" = [ "LoadCredential" ];
+  };
+
+  "a passphrase from elsewhere" = {
+    module.services.osmoda.keyd = {
+      enable = true;
+      passphraseFile = "/run/keys/keyd";
+      log = "debug";
+    };
+    environment."osmoda-keyd.service" = "OSMODA_LOG=debug";
+    adds."osmoda-keyd.service" = [ "LoadCredential=passphrase:/run/keys/keyd" ];
+  };
+
+  "a passphrase that is sealed to the machine" = {
+    module.services.osmoda.keyd = {
+      enable = true;
+      passphraseSealed = true;
+    };
+    adds."osmoda-keyd.service" = [ "LoadCredentialEncrypted=passphrase:/etc/osmoda-keyd/passphrase" ];
+  };
+
+  "wallets, and nobody who keeps their keys" = {
+    module.services.osmoda.desired.Wallet.payments.chain = "ethereum";
+    refused = "osmoda-keyd, which carries them out, is off";
+  };
+
+  "policies, and nobody who goes by them" = {
+    module.services.osmoda.desired.WalletPolicy.agent = {
+      wallets = [ "payments" ];
+      rules = [ ];
+    };
+    refused = "osmoda-keyd, which carries them out, is off";
   };
 
   "another package brings its own units" = {

@@ -82,6 +82,7 @@ in
     module.services.osmoda = {
       backend = "nixos";
       nixos.flake = "/etc/nixos";
+      keyd.enable = true;
       desired = {
         App.web = web;
         Watcher.web = {
@@ -100,6 +101,7 @@ in
           "/run/current-system/sw/bin/mcp-files"
           "/srv"
         ];
+        Wallet.payments.chain = "ethereum";
         WalletPolicy.default.wallets = [ "*" ];
         NixosConfig.postgresql.options = {
           "services.postgresql.enable" = true;
@@ -112,6 +114,7 @@ in
       "McpServer-files.json"
       "NixosConfig-postgresql.json"
       "Routine-nightly.json"
+      "Wallet-payments.json"
       "WalletPolicy-default.json"
       "Watcher-web.json"
     ];

@@ -27,4 +27,12 @@ in
     };
     refused = "is in the Nix store or would be copied to it, and every user may read what is there";
   };
+
+  "a passphrase that is written by Nix" = {
+    module.services.osmoda.keyd = {
+      enable = true;
+      passphraseFile = "${pkgs.writeText "passphrase" "correct horse battery"}";
+    };
+    refused = "services.osmoda.keyd.passphraseFile: ";
+  };
 }

@@ -19,6 +19,16 @@ const MAY_ADD: [(&str, &str); 4] = [
     ("Service", "X-StopIfChanged"),
     ("Service", "X-RestartIfChanged"),
 ];
+/// What it may add to one unit: where the passphrase is, and the group that the package's unit gives the socket, too.
+const MAY_ADD_TO: [(&str, &str, &str); 4] = [
+    ("osmoda-keyd.service", "Service", "LoadCredential"),
+    ("osmoda-keyd.service", "Service", "LoadCredentialEncrypted"),
+    ("osmoda-keyd.socket", "Socket", "SocketGroup"),
+    ("osmoda-keyd.socket", "Socket", "SocketMode"),
+];
+/// Units that nothing starts by itself; an option of the module does.
+const OPT_IN: [(&str, &str); 2] =
+    [("osmoda-keyd.service", "multi-user.target"), ("osmoda-keyd.socket", "sockets.target")];
 
 /// All that is told in one evaluation.
 #[derive(Debug, Deserialize)]
@@ -68,6 +78,12 @@ struct Expected {
     /// An assignment in a unit's environment.
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// Lines that NixOS adds to a unit.
+    #[serde(default)]
+    adds: BTreeMap<String, Vec<String>>,
+    /// Keys that it does not add to a unit.
+    #[serde(default)]
+    omits: BTreeMap<String, Vec<String>>,
     /// Variables that are not in a unit's environment.
     #[serde(default)]
     lacks: BTreeMap<String, Vec<String>>,
@@ -89,6 +105,8 @@ struct Told {
     units: BTreeMap<String, String>,
     #[serde(rename = "dropIns")]
     drop_ins: BTreeMap<String, DropIn>,
+    /// What keyd may execute of the package's closure.
+    closures: Vec<String>,
     generators: BTreeMap<String, String>,
     activation: Option<String>,
     users: Vec<String>,
@@ -172,6 +190,12 @@ impl Told {
         for name in self.drop_ins.keys() {
             ensure!(self.units.contains_key(name), "{name} is not a unit of the package");
         }
+        let keyd = usize::from(self.units.contains_key("osmoda-keyd.service"));
+        ensure!(self.closures.len() == keyd, "keyd may execute {:?}", self.closures);
+        for (_, key, value) in self.closures.iter().flat_map(|text| lines(text)) {
+            let is_libraries = value.starts_with("/nix/store/") && value.ends_with("/lib");
+            ensure!(key == "ExecPaths" && is_libraries, "keyd's closure says {key}={value}");
+        }
         let Some(text) = &self.agentd else {
             ensure!(self.units.is_empty() && self.documents.is_empty(), "there are units, and no configuration");
             return Ok(());
@@ -203,13 +227,23 @@ impl Told {
         same("generator", expected.generator.as_ref(), &!self.generators.is_empty())?;
         let generator = format!("{}/lib/systemd/system-generators/osmoda-generator", self.package);
         ensure!(self.generators.values().all(|path| *path == generator), "generators: {:?}", self.generators);
+        let added = |unit: &String| {
+            self.drop_ins.get(unit).map(|drop_in| &drop_in.text).with_context(|| format!("there is no {unit}"))
+        };
         for (unit, assignment) in &expected.environment {
-            let text = &self.drop_ins.get(unit).with_context(|| format!("there is no {unit}"))?.text;
-            let line = format!("Environment=\"{assignment}\"");
+            let (text, line) = (added(unit)?, format!("Environment=\"{assignment}\""));
             ensure!(text.lines().any(|l| l == line), "{unit} has no {line}:\n{text}");
         }
+        for (unit, line) in expected.adds.iter().flat_map(|(unit, lines)| lines.iter().map(move |line| (unit, line))) {
+            let text = added(unit)?;
+            ensure!(text.lines().any(|l| l == line), "{unit} has no {line}:\n{text}");
+        }
+        for (unit, key) in expected.omits.iter().flat_map(|(unit, keys)| keys.iter().map(move |key| (unit, key))) {
+            let text = added(unit)?;
+            ensure!(!text.contains(key.as_str()), "{unit} has {key}:\n{text}");
+        }
         for (unit, variables) in &expected.lacks {
-            let text = &self.drop_ins.get(unit).with_context(|| format!("there is no {unit}"))?.text;
+            let text = added(unit)?;
             let found = variables.iter().find(|name| text.contains(&format!("Environment=\"{name}=")));
             ensure!(found.is_none(), "{unit} has {}:\n{text}", found.map_or("", String::as_str));
         }
@@ -245,11 +279,14 @@ fn judge_unit(name: &str, text: &str, package: &str, drop_in: &DropIn) -> Result
     ensure!(drop_in.override_strategy == "asDropinIfExists", "it would replace the package's unit");
     let wanted: BTreeSet<String> = lines(&ours)
         .filter(|(section, key, _)| (*section, *key) == ("Install", "WantedBy"))
-        .flat_map(|(_, _, value)| value.split_whitespace().map(str::to_owned))
+        .flat_map(|(_, _, value)| value.split_whitespace())
+        .chain(OPT_IN.iter().filter(|(unit, _)| *unit == name).map(|(_, target)| *target))
+        .map(str::to_owned)
         .collect();
     ensure!(drop_in.wanted_by == wanted, "it is wanted by {:?}, not by {wanted:?}", drop_in.wanted_by);
     for (section, key, value) in lines(&drop_in.text) {
-        let may = MAY_ADD.contains(&(section, key)) || section == "Install";
+        let may =
+            MAY_ADD.contains(&(section, key)) || MAY_ADD_TO.contains(&(name, section, key)) || section == "Install";
         // An empty value would take away what the unit says.
         ensure!(may && !value.is_empty(), "NixOS adds to [{section}]: {key}={value}");
     }

@@ -81,6 +81,9 @@ pub enum WalletCommand {
         /// It is the destruction of the wallet that is approved, and not a signature.
         #[arg(long)]
         destroy: bool,
+        /// It is giving out the wallet's key that is approved, and not a signature.
+        #[arg(long, conflicts_with = "destroy")]
+        export: bool,
         /// For how many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         ttl: u32,
@@ -92,6 +95,17 @@ pub enum WalletCommand {
         /// Its address.
         #[arg(long)]
         address: String,
+    },
+    /// Write a wallet's key to a new file of root's. Its policy has to let it, and somebody else has to approve it.
+    Export {
+        /// The wallet.
+        wallet: Name,
+        /// Its address.
+        #[arg(long)]
+        address: String,
+        /// The file; there is none yet.
+        #[arg(long)]
+        file: PathBuf,
     },
     /// Show what keyd has done and let pass.
     Receipts {

@@ -2,7 +2,9 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Read},
+    fs,
+    io::{self, Read, Write as _},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -11,11 +13,12 @@ use osmoda_schemas::{
     operation::Nothing,
     ops::keyd::{
         self, Approve, ApproveRequest, CreateWallet, CreateWalletRequest, DeleteWallet, DeleteWalletRequest, Explain,
-        Explanation, Gas, ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order, Purpose,
-        ReceiptsRequest, Sign, SignRequest, WalletView,
+        Explanation, ExportWallet, ExportWalletRequest, Gas, ImportWallet, ImportWalletRequest, ListReceipts,
+        ListWallets, Order, Purpose, ReceiptsRequest, Sign, SignRequest, WalletView,
     },
     problem::Problem,
 };
+use serde_json::json;
 
 use crate::{
     args::wallet::{Transfer, WalletCommand, What},
@@ -46,17 +49,15 @@ pub async fn wallet(context: &Context, command: WalletCommand) -> Result<u8, Fai
             order(context, wallet, Order::Transfer(transfer_of(*transfer)), explain).await
         }
         WalletCommand::Explain { wallet, what } => order(context, wallet, order_of(what)?, true).await,
-        WalletCommand::Approve { wallet, payload, destroy, ttl } => {
-            let purpose = if destroy { Purpose::Destroy } else { Purpose::Sign };
+        WalletCommand::Approve { wallet, payload, destroy, export, ttl } => {
+            let (purpose, what) = match (destroy, export) {
+                (true, _) => (Purpose::Destroy, "its end"),
+                (_, true) => (Purpose::Export, "giving out its key"),
+                _ => (Purpose::Sign, "a signature"),
+            };
             let request = ApproveRequest { wallet, payload, purpose, ttl_secs: Some(ttl) };
             let approval = context.keyd().call::<Approve>(&request).await?;
-            context.printer.print(&approval, |_| {
-                format!(
-                    "approved, {}, once, until {}\n",
-                    if destroy { "its end" } else { "a signature" },
-                    approval.until
-                )
-            })?;
+            context.printer.print(&approval, |_| format!("approved, {what}, once, until {}\n", approval.until))?;
             Ok(0)
         }
         WalletCommand::Delete { wallet, address } => {
@@ -64,6 +65,23 @@ pub async fn wallet(context: &Context, command: WalletCommand) -> Result<u8, Fai
             context
                 .printer
                 .print(&gone, |_| format!("{} is gone: nobody signs for {}\n", gone.wallet, gone.address))?;
+            Ok(0)
+        }
+        WalletCommand::Export { wallet, address, file } => {
+            // Before an approval is used up.
+            let mut kept =
+                fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(|e| {
+                    let problem = Problem::new(400, "unwritable-file", format!("{}: {e}", file.display()));
+                    problem.hint("name a file that is not there yet, in a folder that is")
+                })?;
+            let request = ExportWalletRequest { wallet, address };
+            let exported = context.keyd().call::<ExportWallet>(&request).await.inspect_err(|_| {
+                let _ = fs::remove_file(&file);
+            })?;
+            let written = writeln!(kept, "{}", exported.secret).and_then(|()| kept.sync_all());
+            written.map_err(|e| Problem::new(500, "unwritable-file", format!("{}: {e}", file.display())))?;
+            let told = json!({ "wallet": exported.wallet, "address": exported.address, "file": file });
+            context.printer.print(&told, |_| format!("the key of {} is in {}\n", exported.wallet, file.display()))?;
             Ok(0)
         }
         WalletCommand::Receipts { after } => receipts(context, after).await,
@@ -252,7 +270,7 @@ fn read(file: &Path) -> Result<String, Failure> {
     let done = if file == Path::new("-") {
         io::stdin().lock().take(MOST + 1).read_to_string(&mut text)
     } else {
-        std::fs::File::open(file).and_then(|opened| opened.take(MOST + 1).read_to_string(&mut text))
+        fs::File::open(file).and_then(|opened| opened.take(MOST + 1).read_to_string(&mut text))
     };
     let done = match done {
         Ok(read) if read as u64 > MOST => Err(io::Error::other(format!("it is larger than {MOST} bytes"))),

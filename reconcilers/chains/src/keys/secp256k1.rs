@@ -57,9 +57,9 @@ impl SecretKey {
         let (r, s) = raw.split_bytes();
         // An `r` that was reduced by the order (one signature in 2^127) has no place in Ethereum's signatures.
         let signature = Signature { r: r.into(), s: s.into(), y_parity: recovery.is_y_odd() };
-        let public = self.public();
+        // A key that is recovered is one that verifies: R = (z/s)G + (r/s)Q where Q = (s/r)R - (z/r)G (SEC 1, 4.1.6).
         let recovered = signature.recover(hash).map_err(|_| KeyError::Fault)?;
-        if recovery.is_x_reduced() || recovered != public || public.verify_hash(hash, &signature).is_err() {
+        if recovery.is_x_reduced() || recovered != self.public() {
             return Err(KeyError::Fault);
         }
         Ok(signature)

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use osmoda_keyd::daemon::{Places, run};
+use osmoda_keyd::daemon::{Places, rotate, run};
+use osmoda_schemas::config::Config;
 
 /// Threads that open keys and wait for the book at a time: more than all the turns that callers have.
 const THREADS: usize = 64;
@@ -21,6 +22,9 @@ struct Arguments {
     /// The vault's passphrase. Default: the systemd credential `passphrase`.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
+    /// Seal the vault by the passphrase of this file instead, and end. No osmoda-keyd runs meanwhile.
+    #[arg(long, value_name = "FILE", conflicts_with = "new_book")]
+    rotate_to: Option<PathBuf>,
     /// Begin a new book where the old one is missing: all that was spent is forgotten.
     #[arg(long)]
     new_book: bool,
@@ -41,10 +45,9 @@ fn main() -> ExitCode {
         socket: arguments.socket,
         new_book: arguments.new_book,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run(&places, osmoda_ipc::authors_of(&config))),
-        Err(error) => Err(error.into()),
+    let ended = match &arguments.rotate_to {
+        Some(to) => rotate(&places, to),
+        None => serve(&places, &config),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,4 +56,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(places: &Places, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).build()?;
+    threads.block_on(run(places, osmoda_ipc::authors_of(config)))
 }

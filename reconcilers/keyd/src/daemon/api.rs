@@ -10,8 +10,8 @@ use osmoda_ipc::{Call, Metrics, Peers, Service, aside};
 use osmoda_schemas::{
     operation::{Nothing, Op},
     ops::keyd::{
-        Approve, BuildTransaction, CreateWallet, DeleteWallet, Deleted, Explain, ImportWallet, ImportWalletRequest,
-        ListReceipts, ListWallets, Order, Receipt, Receipts, ReceiptsRequest, Send, Sign,
+        Approve, BuildTransaction, CreateWallet, DeleteWallet, Deleted, Explain, ExportWallet, ImportWallet,
+        ImportWalletRequest, ListReceipts, ListWallets, Order, Receipt, Receipts, ReceiptsRequest, Send, Sign,
     },
     problem::Problem,
 };
@@ -51,6 +51,9 @@ pub(super) fn service(keyd: State, peers: Peers, metrics: Metrics) -> Service<St
     let service = on::<DeleteWallet>(service, |keyd, call, request| {
         let address = keyd.destroy(&request.wallet, &request.address, call.peer.uid)?;
         Ok(Deleted { wallet: request.wallet, address })
+    });
+    let service = on::<ExportWallet>(service, |keyd, call, request| {
+        keyd.export(&request.wallet, &request.address, call.peer.uid)
     });
     service.handle::<ListReceipts, _, _>(|keyd, _, request| receipts(keyd, request))
 }
@@ -109,14 +112,16 @@ fn import(
 }
 
 async fn receipts(keyd: State, request: ReceiptsRequest) -> Result<Receipts, Problem> {
-    let after = request.after.unwrap_or_default();
+    let after = request.after.unwrap_or_default().max(0);
     let most = request.limit.unwrap_or(RECEIPTS.0).min(RECEIPTS.0);
     let until =
         tokio::time::Instant::now() + Duration::from_secs(request.wait_secs.unwrap_or(0).min(RECEIPTS.1).into());
     loop {
         let keyd = Arc::clone(&keyd);
-        let work = move || keyd.book.events(after, most).map_err(|error| spend_problem(&error));
-        let (events, last) = aside(work).await?;
+        let work = move || keyd.book.events(after - 1, most + 1).map_err(|error| spend_problem(&error));
+        let (mut events, last) = aside(work).await?;
+        let later = events.split_off(events.partition_point(|event| event.id <= after));
+        let (before, events) = (events, later);
         if !events.is_empty() || last < after || tokio::time::Instant::now() >= until {
             let receipt = |event: crate::spending::Event| Receipt {
                 id: event.id,
@@ -125,7 +130,8 @@ async fn receipts(keyd: State, request: ReceiptsRequest) -> Result<Receipts, Pro
                 reservation: event.reservation,
                 payload: serde_json::from_str(&event.payload).unwrap_or_default(),
             };
-            return Ok(Receipts { receipts: events.into_iter().map(receipt).collect(), last });
+            let before = before.into_iter().map(receipt).next();
+            return Ok(Receipts { receipts: events.into_iter().map(receipt).collect(), before, last });
         }
         tokio::time::sleep(LOOK).await;
     }

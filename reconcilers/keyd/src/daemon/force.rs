@@ -25,6 +25,8 @@ pub(super) struct Ruled {
     pub hash: String,
     /// Those that may approve, beside root.
     pub approvers: Vec<String>,
+    /// Keys of its wallets may leave.
+    pub is_exportable: bool,
     pub policy: Policy,
     /// Names and addresses of the wallets that it governs.
     wallets: Vec<String>,
@@ -70,6 +72,7 @@ impl InForce {
                     name: slice.name,
                     hash: data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes)),
                     approvers: slice.spec.approvers,
+                    is_exportable: slice.spec.exportable,
                     policy,
                     accounts: slice.spec.wallets.iter().filter_map(|wallet| wallet.parse().ok()).collect(),
                     wallets: slice.spec.wallets,

@@ -22,7 +22,6 @@ use tokio::sync::Semaphore;
 use super::{
     force::{InForce, Ruled},
     order::account,
-    users::Users,
 };
 use crate::{
     signer::{FileSigner, RemoteSigner, SignerBackend, SignerError},
@@ -72,13 +71,13 @@ impl Keyd {
     }
 
     /// Looks into the vault again, one after the other, so that nobody keeps an older list.
-    fn look(&self) -> Result<(), VaultError> {
+    pub fn look(&self) -> Result<(), VaultError> {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         *kept = self.vault.list()?.into_iter().map(|wallet| (wallet.id.name.clone(), wallet)).collect();
         Ok(())
     }
 
-    fn kept(&self) -> RwLockReadGuard<'_, BTreeMap<Name, Wallet>> {
+    pub fn kept(&self) -> RwLockReadGuard<'_, BTreeMap<Name, Wallet>> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -287,54 +286,6 @@ impl Keyd {
             policy: ruled.ok().flatten().map(|ruled| ruled.name.clone()),
             fault,
         }
-    }
-
-    /// Destroys a wallet of the vault that nothing declares, when somebody else has approved it.
-    pub fn destroy(&self, name: &Name, address: &str, caller: u32) -> Result<String, Problem> {
-        let undeclared = || {
-            let force = self.force();
-            force.check()?;
-            if force.wallets.contains_key(name) {
-                let detail = format!("Wallet/{name} is in force, and would get a new key");
-                return Err(Problem::new(409, "wallet-declared", detail).hint("delete its document first"));
-            }
-            Ok(force)
-        };
-        let force = undeclared()?;
-        let wallet = self.kept().get(name).cloned();
-        let wallet = wallet.ok_or_else(|| vault_problem(VaultError::NoWallet(name.clone())))?;
-        let known = wallet.id.public.address();
-        if address.parse() != Ok(account(&wallet.id.public)) {
-            return Err(Problem::new(409, "other-key", format!("the address of the wallet {name} is {known}"))
-                .hint("look again whether this is the one"));
-        }
-        let ruled = force.governing(name, account(&wallet.id.public))?;
-        let approvers = ruled.map(|ruled| Users::read().map(|users| users.uids(&ruled.approvers))).transpose()?;
-        let payload = super::destruction(&wallet.id);
-        let words = json!({ "wallet": name, "address": known, "by": caller });
-        let note = |kind| Note { kind, payload: words.to_string() };
-        let used = self.book.use_destruction(
-            name.clone(),
-            payload,
-            caller,
-            approvers.unwrap_or_default(),
-            note("wallet.destroying"),
-        );
-        used.map_err(|error| match error {
-            SpendError::NotApproved => {
-                let payload = osmoda_chains::hex::encode(&payload);
-                Problem::new(403, "needs-approval", format!("to destroy the wallet {name} needs an approval")).hint(
-                    format!("somebody else who may approve: `osmoda wallet approve --destroy {name} {payload}`; then ask again"),
-                )
-            }
-            other => spend_problem(&other),
-        })?;
-        // The approval took a while.
-        undeclared()?;
-        let destroyed = self.vault.destroy(name);
-        self.look().and(destroyed).map_err(vault_problem)?;
-        self.book.note(note("wallet.destroyed")).map_err(|error| spend_problem(&error))?;
-        Ok(known)
     }
 }
 

@@ -2,6 +2,7 @@
 //! its own, opens no connection but to signers that documents name, and starts nothing.
 
 mod api;
+mod custody;
 mod fields;
 mod force;
 mod keyd;
@@ -12,20 +13,18 @@ mod users;
 use std::{
     fs, io,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use osmoda_ipc::{Metrics, Peers};
-use sha2::{Digest, Sha256};
 
 use crate::{
     memory,
     spending::Spending,
     vault::{Cost, Vault, VaultError, read_passphrase},
-    wallet::WalletId,
 };
 
 /// How long a key stays in memory after it was opened.
@@ -66,15 +65,37 @@ pub async fn run(places: &Places, authors: Vec<u32>) -> Result<(), Box<dyn std::
     Ok(served?)
 }
 
-fn open(places: &Places) -> Result<(Vault, Spending), Box<dyn std::error::Error>> {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let file = match (&places.passphrase, &credentials) {
-        (Some(file), _) => file.clone(),
-        (None, Some(folder)) => folder.join("passphrase"),
-        (None, None) => {
-            return Err("there is no passphrase: give --passphrase-file, or the credential `passphrase`".into());
+/// Seals the vault by the passphrase of another file. No daemon runs meanwhile. Done before, it is done: a kill leaves one of
+/// both in force, and this may be called again.
+///
+/// # Errors
+/// When neither passphrase opens the vault, or it cannot be written.
+pub fn rotate(places: &Places, to: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    memory::protect().iter().for_each(|said| tracing::warn!("{said}"));
+    let vault = places.state.join("vault");
+    let (file, credentials) = passphrase(places)?;
+    let old = read_passphrase(&file, &vault, credentials.as_deref())?;
+    let new = read_passphrase(to, &vault, credentials.as_deref())?;
+    match Vault::open(&vault, &old, Duration::ZERO) {
+        Ok(opened) => Ok(opened.rotate(&old, &new)?),
+        Err(VaultError::Passphrase { .. }) if Vault::open(&vault, &new, Duration::ZERO).is_ok() => {
+            tracing::info!("it goes by that passphrase already");
+            Ok(())
         }
-    };
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The file with the passphrase, and the folder of systemd's credentials.
+fn passphrase(places: &Places) -> Result<(PathBuf, Option<PathBuf>), &'static str> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let named = places.passphrase.clone().or_else(|| Some(credentials.as_ref()?.join("passphrase")));
+    let file = named.ok_or("there is no passphrase: give --passphrase-file, or the credential `passphrase`")?;
+    Ok((file, credentials))
+}
+
+fn open(places: &Places) -> Result<(Vault, Spending), Box<dyn std::error::Error>> {
+    let (file, credentials) = passphrase(places)?;
     let (vault, book) = (places.state.join("vault"), places.state.join("book.db"));
     if !book.exists() {
         // The first start.
@@ -119,11 +140,4 @@ async fn look(keyd: Arc<keyd::Keyd>) {
             said = problem;
         }
     }
-}
-
-/// What an approval of a wallet's destruction names.
-fn destruction(id: &WalletId) -> [u8; 32] {
-    let mut text = b"osmoda-keyd destroy v1\n".to_vec();
-    id.encode(&mut text);
-    Sha256::digest(&text).into()
 }

@@ -192,6 +192,7 @@ impl Keyd {
         let purpose = match request.purpose {
             keyd::Purpose::Sign => Purpose::Sign,
             keyd::Purpose::Destroy => Purpose::Destroy,
+            keyd::Purpose::Export => Purpose::Export,
         };
         let note = Note { kind: "wallet.approved", payload: words.to_string() };
         let approve = Approve { wallet: request.wallet.clone(), purpose, payload, approver: caller, until, note };

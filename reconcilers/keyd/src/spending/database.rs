@@ -259,6 +259,7 @@ fn word(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Sign => "sign",
         Purpose::Destroy => "destroy",
+        Purpose::Export => "export",
     }
 }
 

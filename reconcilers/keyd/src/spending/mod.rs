@@ -110,6 +110,8 @@ pub enum Purpose {
     Sign,
     /// The destruction of the key.
     Destroy,
+    /// Giving the key out.
+    Export,
 }
 
 /// An approval that is to be remembered.
@@ -131,9 +133,12 @@ pub struct Approve {
 
 /// An approval that is asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Used {
+pub struct Used {
+    /// The wallet.
     pub wallet: Name,
+    /// What for.
     pub purpose: Purpose,
+    /// What has to have been approved.
     pub payload: [u8; 32],
     /// Who asks, and cannot be who has approved.
     pub caller: u32,
@@ -217,19 +222,11 @@ impl Spending {
         self.ask(|answer| writer::Ask::Approve(Box::new(approve), answer))
     }
 
-    /// Uses up an approval of a wallet's destruction, by root or one of these users, and writes that down.
+    /// Uses up an approval of what is no signature, and writes that down.
     ///
     /// # Errors
     /// When there is none of somebody else, or it cannot be made durable.
-    pub fn use_destruction(
-        &self,
-        wallet: Name,
-        payload: [u8; 32],
-        caller: u32,
-        approvers: Vec<u32>,
-        note: Note,
-    ) -> Result<(), SpendError> {
-        let used = Used { wallet, purpose: Purpose::Destroy, payload, caller, approvers };
+    pub fn use_approval(&self, used: Used, note: Note) -> Result<(), SpendError> {
         self.ask(|answer| writer::Ask::Use(Box::new(used), note, answer))
     }
 

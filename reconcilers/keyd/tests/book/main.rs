@@ -17,7 +17,7 @@ use std::{
 use common::*;
 use jiff::{SignedDuration, Timestamp};
 use osmoda_chains::{U256, effects::Chain};
-use osmoda_keyd::spending::{Approve, Event, Group, Purpose, Reserve, SpendError, Spending};
+use osmoda_keyd::spending::{Approve, Event, Group, Purpose, Reserve, SpendError, Spending, Used};
 use osmoda_schemas::name::Name;
 use osmoda_wallet_policy::{Period, Spend, What};
 
@@ -183,18 +183,15 @@ fn what_happened_is_told_once_and_in_order() {
     book.release(first.id).unwrap();
     book.release(first.id).unwrap();
     let (wallet, until) = ("w".parse::<Name>().unwrap(), Timestamp::from_millisecond(START + 60_000).unwrap());
-    let unused = book.use_destruction(wallet.clone(), [9; 32], 0, vec![1], note());
+    let used =
+        Used { wallet: wallet.clone(), purpose: Purpose::Destroy, payload: [9; 32], caller: 0, approvers: vec![1] };
+    let unused = book.use_approval(used.clone(), note());
     assert!(matches!(unused, Err(SpendError::NotApproved)));
-    let approve = Approve {
-        wallet: wallet.clone(),
-        purpose: Purpose::Destroy,
-        payload: [9; 32],
-        approver: 1,
-        until,
-        note: note(),
-    };
+    let approve = Approve { wallet, purpose: Purpose::Destroy, payload: [9; 32], approver: 1, until, note: note() };
     book.approve(approve).unwrap();
-    book.use_destruction(wallet, [9; 32], 0, vec![1], note()).unwrap();
+    let elsewhere = book.use_approval(Used { purpose: Purpose::Export, ..used.clone() }, note());
+    assert!(matches!(elsewhere, Err(SpendError::NotApproved)), "for something else");
+    book.use_approval(used, note()).unwrap();
     book.note(note()).unwrap();
     drop(book);
     let (events, last) = open(&file, &now).events(0, 10).unwrap();

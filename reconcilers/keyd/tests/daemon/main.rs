@@ -17,10 +17,12 @@ use osmoda_keyd::{
     wallet::Chain,
 };
 use osmoda_schemas::{
+    kinds::wallet_policy::Chain as WrittenChain,
     operation::Nothing,
     ops::keyd::{
         Approve, ApproveRequest, CreateWallet, CreateWalletRequest, DeleteWallet, DeleteWalletRequest, Explain,
-        ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order, Purpose, ReceiptsRequest, SignRequest,
+        ExportWallet, ExportWalletRequest, ImportWallet, ImportWalletRequest, ListReceipts, ListWallets, Order,
+        Purpose, ReceiptsRequest, SignRequest,
     },
 };
 use serde_json::{Value, json};
@@ -198,6 +200,74 @@ fn what_is_not_in_force_signs_nothing_and_keeps_its_key() {
 }
 
 #[test]
+fn a_key_leaves_when_its_policy_and_somebody_else_say_so() {
+    root!();
+    let world = World::new();
+    let wallets = [("payments", ethereum()), ("savings", json!({ "chain": "solana" }))];
+    let closed = json!({ "wallets": ["*"], "approvers": [AGENT.to_string()] });
+    world.activate(&wallets, &[("agent", closed.clone())]);
+    let known = ["payments", "savings"].map(|name| (name, world.wallet(name).address.unwrap()));
+    let request = |(name, address): &(&str, String)| ExportWalletRequest {
+        wallet: name.parse().unwrap(),
+        address: address.clone(),
+    };
+    let export = |of: &(&str, String)| world.call::<ExportWallet>(&request(of));
+    assert_eq!(refused(export(&known[0]), &["`agent`", "exportable"]), "not-exportable");
+    let mut open = closed.clone();
+    open["exportable"] = json!(true);
+    world.activate(&wallets, &[("agent", open)]);
+    let asked = world.call_as::<ExportWallet>(AGENT, &request(&known[0]));
+    assert_eq!(refused(asked, &[]), "peer-not-allowed", "a key goes to root alone");
+    assert_eq!(refused(export(&("payments", known[1].1.clone())), &[&known[0].1]), "other-key");
+    let elsewhere = World::new();
+    for (of, chain) in known.iter().zip(["ethereum", "solana"]) {
+        let problem = export(of).unwrap_err();
+        assert_eq!(problem.code, "needs-approval");
+        let hint = problem.hint.unwrap();
+        let payload = hint.split([' ', '`']).find(|word| word.starts_with("0x")).unwrap().to_owned();
+        let approve =
+            ApproveRequest { wallet: of.0.parse().unwrap(), payload, ttl_secs: Some(60), purpose: Purpose::Export };
+        world.call::<Approve>(&approve).unwrap();
+        assert_eq!(refused(export(of), &[]), "needs-approval", "nobody approves what they ask for");
+        world.call_as::<Approve>(AGENT, &ApproveRequest { purpose: Purpose::Destroy, ..approve.clone() }).unwrap();
+        assert_eq!(refused(export(of), &[]), "needs-approval", "that was for its end");
+        world.call_as::<Approve>(AGENT, &approve).unwrap();
+        let exported = export(of).unwrap();
+        assert!(!format!("{exported:?}").contains(&exported.secret));
+        assert_eq!(refused(export(of), &[]), "needs-approval", "it holds once");
+        let import = json!({ "wallet": of.0, "chain": chain, "secret": exported.secret });
+        let import = serde_json::from_value::<ImportWalletRequest>(import).unwrap();
+        assert_eq!(elsewhere.call::<ImportWallet>(&import).unwrap().address.as_ref(), Some(&of.1));
+    }
+    // What is approved under a policy that has gone does not leave under the next one.
+    world.activate(&wallets, &[("agent", closed)]);
+    assert_eq!(refused(export(&known[0]), &[]), "not-exportable");
+    let receipts = world.call::<ListReceipts>(&ReceiptsRequest::default()).unwrap().receipts;
+    let left: Vec<_> = receipts.iter().filter(|receipt| receipt.kind == "wallet.exported").collect();
+    let of: Vec<_> = left.iter().map(|receipt| receipt.payload["address"].as_str().unwrap()).collect();
+    assert_eq!(of, [&known[0].1, &known[1].1]);
+}
+
+#[test]
+fn another_passphrase_takes_the_place_of_the_one_before() {
+    root!();
+    let mut world = World::new();
+    let create = CreateWalletRequest { wallet: "payments".parse().unwrap(), chain: WrittenChain::Ethereum };
+    let address = world.call::<CreateWallet>(&create).unwrap().address;
+    let (now, then) = (world.at("secret/passphrase"), world.at("secret/then"));
+    fs::write(&then, "another horse, another battery\n").unwrap();
+    fs::set_permissions(&then, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(!world.rotate("secret/then"), "while the daemon has the vault open");
+    world.kill();
+    assert!(!world.rotate("secret/none"));
+    assert!(world.rotate("secret/then") && world.rotate("secret/then"), "done is done");
+    assert!(world.start_refused().contains("passphrase"));
+    fs::rename(then, now).unwrap();
+    world.start();
+    assert_eq!(world.wallet("payments").address, address);
+}
+
+#[test]
 fn a_wallet_that_goes_leaves_what_it_has_spent_behind() {
     root!();
     let world = World::new();
@@ -289,10 +359,7 @@ fn keys_come_from_elsewhere_and_are_held_against_their_document() {
     assert_eq!(refused(world.sign(AGENT, "words", &message), &[known]), "other-key");
     assert_eq!(refused(world.sign(AGENT, "held", &message), &["no wallet held"]), "no-key");
     assert_eq!(refused(world.sign(AGENT, "twice", &message), &["import"]), "no-key");
-    let create = CreateWalletRequest {
-        wallet: "words".parse().unwrap(),
-        chain: osmoda_schemas::kinds::wallet_policy::Chain::Solana,
-    };
+    let create = CreateWalletRequest { wallet: "words".parse().unwrap(), chain: WrittenChain::Solana };
     assert_eq!(refused(world.call::<CreateWallet>(&create), &["nothing was changed"]), "wallet-exists");
 
     // A book that has gone is never replaced by an empty one, nor is a vault.

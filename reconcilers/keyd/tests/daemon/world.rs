@@ -73,6 +73,11 @@ impl World {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
     }
 
+    /// Puts another passphrase in the place of the one that the vault goes by; false: that was refused.
+    pub fn rotate(&self, to: &str) -> bool {
+        self.command().arg("--rotate-to").arg(self.at(to)).status().unwrap().success()
+    }
+
     /// What it says when it does not start.
     pub fn start_refused(&self) -> String {
         let output = self.command().env("OSMODA_LOG", "error").output().unwrap();

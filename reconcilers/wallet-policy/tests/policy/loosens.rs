@@ -34,15 +34,19 @@ fn each_loosening_is_one_and_each_tightening_is_none() {
     assert!(loosens(None, Some(&old)) && loosens(Some(&old), None) && !loosens(Some(&old), Some(&old)));
     let nothing = document(&json!({ "wallets": ["w"] }));
     assert!(!loosens(None, Some(&nothing)), "what lets nothing pass");
+    let leaves = document(&json!({ "wallets": ["w"], "exportable": true }));
+    assert!(loosens(None, Some(&leaves)) && loosens(Some(&nothing), Some(&leaves)), "a key may leave");
+    assert!(!loosens(Some(&leaves), Some(&nothing)));
     let is_looser = |change: &dyn Fn(&mut Value)| {
         let mut new = example();
         change(&mut new);
         loosens(Some(&old), Some(&document(&new)))
     };
-    let looser: [&dyn Fn(&mut Value); 19] = [
+    let looser: [&dyn Fn(&mut Value); 20] = [
         &|p| p["wallets"] = json!(["w", "v"]),
         &|p| p["tokens"][0]["decimals"] = json!(8),
         &|p| p["approvers"] = json!(["ada", "eve"]),
+        &|p| p["exportable"] = json!(true),
         &|p| p["limits"][0]["amount"] = json!("1.000000000000000001"),
         &|p| p["limits"][0]["per"] = json!({ "window": "1h" }),
         &|p| p["limits"] = json!([]),

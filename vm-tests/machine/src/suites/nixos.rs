@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::Case;
+use super::{Case, keyd};
 use crate::Host;
 
 /// Where a system is built from, in these machines.
@@ -18,6 +18,7 @@ pub fn cases() -> Vec<Case> {
         Case::anywhere("nixos: the machine boots, and osModa answers", boots),
         Case::anywhere("nixos: services of NixOS's own modules run", services),
         Case::anywhere("nixos: it is the same machine as a flake and as a system", descriptions),
+        Case::anywhere("nixos: wallets are an option, and their daemon executes nothing but itself", wallets),
         Case::anywhere("nixos: a system is built, tested and taken back, and the profile is what boots", switches),
     ]
 }
@@ -97,6 +98,31 @@ fn services(host: Host<'_>) -> Result<()> {
     for unit in ["postgresql", "redis-shop", "nginx"] {
         let state = host.active(&format!("{unit}.service"))?;
         ensure!(state == "inactive", "{unit} is {state}");
+    }
+    Ok(())
+}
+
+/// The module's keyd: opted in, with a passphrase of its own.
+fn wallets(host: Host<'_>) -> Result<()> {
+    let before = profile(host)?;
+    host.sh("umask 077; head -c 24 /dev/urandom | base64 > /run/keyd-passphrase")?;
+    let module = "{ services.osmoda.keyd = { enable = true; passphraseFile = \"/run/keyd-passphrase\"; }; }";
+    let system = build(host, module)?;
+    switch(host, &system, "test")?;
+    let looked = (|| {
+        let list = host.json(&["wallet", "list"])?;
+        ensure!(list["wallets"] == serde_json::json!([]), "{list:#}");
+        let socket = host.run(&["/usr/bin/stat", "-c", "%G %a", "/run/osmoda/keyd.sock"])?;
+        ensure!(socket.trim() == "osmoda 660", "the socket is {socket}");
+        keyd::is_closed(host)
+    })();
+    switch(host, &before, "test")?;
+    host.sh(
+        "rm -rf /run/keyd-passphrase /var/lib/private/osmoda-keyd /var/lib/osmoda-keyd /var/lib/osmoda/keyd-receipts",
+    )?;
+    looked?;
+    for unit in ["osmoda-keyd.service", "osmoda-keyd.socket"] {
+        ensure!(host.active(unit)? == "inactive", "{unit} is {}", host.active(unit)?);
     }
     Ok(())
 }
