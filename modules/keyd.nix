@@ -18,20 +18,17 @@ let
   closure =
     pkgs.runCommand "osmoda-closure"
       {
-        exportReferencesGraph = [
-          "graph"
-          cfg.package
-        ];
+        paths = pkgs.closureInfo { rootPaths = [ cfg.package ]; };
       }
       ''
         folder=$out/lib/systemd/system/osmoda-keyd.service.d
         mkdir -p $folder
         echo "[Service]" > $folder/closure.conf
-        for path in $(grep '^${builtins.storeDir}/' graph | grep -v '\.drv$' | sort -u); do
+        while read -r path; do
           if [ $path != ${cfg.package} ] && [ -d $path/lib ]; then
             echo "ExecPaths=$path/lib" >> $folder/closure.conf
           fi
-        done
+        done < $paths/store-paths
       '';
 in
 {
@@ -44,7 +41,7 @@ in
       example = "/run/keys/osmoda-keyd";
       description = ''
         The passphrase of the vault: a file of root's, 16 bytes at the least, such as
-        `head -c 24 /dev/urandom | base64` writes. Keep a copy elsewhere: without it nobody opens the vault again.
+        `head -c 24 /dev/urandom | base64` writes. It has to be there before the daemon starts. Keep a copy elsewhere: without it nobody opens the vault again.
       '';
     };
 

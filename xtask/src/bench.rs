@@ -21,7 +21,7 @@ pub struct Bench {
     /// The tree of nixpkgs that the backend `nixos` is measured with. Default: $OSMODA_NIXPKGS; without one it is skipped.
     #[arg(long)]
     nixpkgs: Option<std::path::PathBuf>,
-    /// Only a part.
+    /// Only a part; its figures go to a file of its own.
     #[arg(long, value_enum)]
     only: Option<Part>,
 }
@@ -87,7 +87,8 @@ impl Bench {
         }
         let folder = crate::root().join("target/bench");
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("results.json"), serde_json::to_string_pretty(&all)? + "\n")?;
+        let part = self.only.map_or_else(String::new, |part| format!("-{part:?}").to_lowercase());
+        std::fs::write(folder.join(format!("results{part}.json")), serde_json::to_string_pretty(&all)? + "\n")?;
         let goals = all.iter().filter(|figure| figure.goal != "shown");
         let (met, missed): (Vec<_>, Vec<_>) = goals.partition(|figure| figure.met);
         println!("{} of {} goals met", met.len(), met.len() + missed.len());

@@ -3,6 +3,7 @@
 mod crashes;
 mod ledger;
 mod simulation;
+mod wallets;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -21,7 +22,7 @@ use crate::{
 /// Run the tests that take hours.
 #[derive(Debug, Args)]
 pub struct Soak {
-    /// Only parts whose name contains this: matrix, cuts, ledger, simulation, load.
+    /// Only parts whose name contains this: matrix, cuts, ledger, simulation, wallets, load.
     #[arg(long, default_value = "")]
     only: String,
     /// Passages of each place that are tried, spread over the story. Default: all.
@@ -39,6 +40,12 @@ pub struct Soak {
     /// Stories of the simulation.
     #[arg(long, default_value_t = 100_000)]
     schedules: u64,
+    /// Requests to spend that are made of a wallet's book at the same time.
+    #[arg(long, default_value_t = 1_000_000)]
+    requests: u64,
+    /// Transactions of each form that are held against other implementations.
+    #[arg(long, default_value_t = 100_000)]
+    cases: u64,
     /// Minutes of edits in the load test.
     #[arg(long, default_value_t = 10)]
     minutes: u32,
@@ -66,6 +73,10 @@ impl Soak {
         if wants("simulation") {
             let (table, failed) = simulation::run(self.schedules, |table| self.keep("simulation", table))?;
             parts.push(("simulation", table, failed));
+        }
+        if wants("wallets") {
+            let (table, failed) = wallets::run(self.requests, self.cases)?;
+            parts.push(("wallets", table, failed));
         }
         let mut add = |part, rows: Vec<Row>| {
             parts.push((part, table(&rows), rows.iter().map(|row| row.failures.len()).sum()));

@@ -101,8 +101,11 @@ fn last(folder: &Path, file: &Path) -> Result<Known, Failure> {
     let query = Query { kind: Some(format!("{KIND}*")), limit: 1, newest_first: true, ..Query::default() };
     let rows = Reader::open(folder)?.rows(&query)?;
     Ok(match rows.first() {
-        // From the first on, they come again.
-        Some(row) if row.kind == WENT_BACK => Known::default(),
+        // From the first on, they come again. The file may be of the book before, if that was cut off.
+        Some(row) if row.kind == WENT_BACK => {
+            keep(file, &Known::default())?;
+            Known::default()
+        }
         Some(row) if row.payload["receipt"].as_i64() >= Some(kept.number) => known_by(&row.payload),
         _ => kept,
     })
@@ -123,9 +126,12 @@ fn keep(file: &Path, known: &Known) -> io::Result<()> {
 async fn fetch(ledger: &Ledger, file: &Path, keyd: &Client, after: Known, wait: u32) -> Result<Known, Failure> {
     let request = ReceiptsRequest { after: Some(after.number), limit: None, wait_secs: Some(wait) };
     let Receipts { receipts, before, last } = keyd.call::<ListReceipts>(&request).await?;
-    let there = before.map(|receipt| known_by(&payload(&receipt)));
-    let is_it = there.is_some_and(|there| after.digest.is_none() || there == after);
-    if after.number > 0 && !is_it {
+    let is_another = match before.map(|receipt| known_by(&payload(&receipt))) {
+        Some(there) => after.digest.is_some() && there != after,
+        // An older keyd does not tell it.
+        None => last < after.number,
+    };
+    if is_another {
         let number = after.number;
         tracing::error!(
             "keyd goes by another book, or an older one: its receipt {number} is not the one of the ledger"
@@ -224,7 +230,10 @@ mod tests {
                 let events = told(&folder).len();
                 assert_eq!(fetch(&ledger, &file, &keyd, lost, 0).await.unwrap(), Known::default());
                 assert_eq!(told(&folder).len(), events + 1);
+                // Ended before that was kept.
+                keep(&file, &Known { number: 7, digest: None }).unwrap();
                 assert_eq!(last(&folder, &file).unwrap(), Known::default());
+                assert_eq!(fs::read_to_string(&file).unwrap(), "0 ");
                 // All of it comes again.
                 assert_eq!(fetch(&ledger, &file, &keyd, Known::default(), 0).await.unwrap(), second);
                 assert_eq!(told(&folder)[events..], [&[(WENT_BACK.to_owned(), 0)], &two[..]].concat());

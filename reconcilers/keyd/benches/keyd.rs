@@ -153,7 +153,7 @@ fn told(chain: &str, ours: f64, checked: (&str, f64), bare: (&str, f64)) {
 /// Signatures that are written down first, by so many callers, against rows that SQLite alone makes durable.
 fn reserved(folder: &Path, signer: &FileSigner, wallet: &WalletId, callers: u64) {
     let [ours, bare] = medians(|which| {
-        // A book of its own for each turn: a long one has more to add up.
+        // A file of its own for each turn.
         let place = tempfile::tempdir_in(folder).unwrap();
         let file = place.path().join("book.db");
         if which == 1 { rows(&file, callers) } else { booked(&file, signer, wallet, callers) }
@@ -191,7 +191,8 @@ fn rows(file: &Path, batch: u64) -> f64 {
     while began.elapsed() < TURN {
         let transaction = db.transaction().unwrap();
         for _ in 0..batch {
-            transaction.execute("INSERT INTO bare (payload) VALUES (?)", params![hash(done)]).unwrap();
+            let mut insert = transaction.prepare_cached("INSERT INTO bare (payload) VALUES (?)").unwrap();
+            insert.execute(params![hash(done)]).unwrap();
             done += 1;
         }
         transaction.commit().unwrap();

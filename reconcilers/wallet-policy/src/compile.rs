@@ -94,6 +94,14 @@ impl Policy {
             .map(|r| ("rules", &r.name))
             .chain(document.limits.iter().map(|l| ("limits", &l.name)));
         compiler.twice(names.chain(document.tokens.iter().map(|t| ("tokens", &t.name))));
+        if document.exportable && document.approvers.is_empty() {
+            compiler.fault(
+                "no-approver",
+                "approvers",
+                "`exportable` is true, and nobody is there who could approve it".to_owned(),
+                "list who has to approve before root is given a key; nobody approves what they ask for themselves",
+            );
+        }
         if compiler.faults.is_empty() {
             Ok(Self { tokens: compiler.tokens, rules, limits: limits.into_iter().flatten().collect() })
         } else {

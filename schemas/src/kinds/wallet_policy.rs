@@ -27,7 +27,7 @@ pub struct WalletPolicy {
     /// Users that may approve, as user names or uids, beside root. Nobody approves what they ask for themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<String>,
-    /// Root may take the wallets' keys out of keyd, each time with an approval of somebody else's.
+    /// Root may take the wallets' keys out of keyd, each time with an approval of one of `approvers`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exportable: bool,
 }

@@ -353,7 +353,7 @@ pub struct Receipt {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// `wallet.created`, `wallet.imported`, `wallet.exported`, `wallet.destroying`, `wallet.destroyed`,
+    /// `wallet.created`, `wallet.imported`, `wallet.exporting`, `wallet.exported`, `wallet.destroying`, `wallet.destroyed`,
     /// `wallet.signed`, `wallet.released` or `wallet.approved`.
     pub kind: String,
     /// The number of the reservation that it is about.

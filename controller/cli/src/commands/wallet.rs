@@ -74,14 +74,17 @@ pub async fn wallet(context: &Context, command: WalletCommand) -> Result<u8, Fai
                     let problem = Problem::new(400, "unwritable-file", format!("{}: {e}", file.display()));
                     problem.hint("name a file that is not there yet, in a folder that is")
                 })?;
+            let remove = || drop(fs::remove_file(&file));
             let request = ExportWalletRequest { wallet, address };
-            let exported = context.keyd().call::<ExportWallet>(&request).await.inspect_err(|_| {
-                let _ = fs::remove_file(&file);
-            })?;
+            let exported = context.keyd().call::<ExportWallet>(&request).await.inspect_err(|_| remove())?;
             let written = writeln!(kept, "{}", exported.secret).and_then(|()| kept.sync_all());
-            written.map_err(|e| Problem::new(500, "unwritable-file", format!("{}: {e}", file.display())))?;
-            let told = json!({ "wallet": exported.wallet, "address": exported.address, "file": file });
-            context.printer.print(&told, |_| format!("the key of {} is in {}\n", exported.wallet, file.display()))?;
+            let name = file.display().to_string();
+            written.map_err(|e| {
+                remove();
+                Problem::new(500, "unwritable-file", format!("{name}: {e}"))
+            })?;
+            let told = json!({ "wallet": exported.wallet, "address": exported.address, "file": name });
+            context.printer.print(&told, |_| format!("the key of {} is in {name}\n", exported.wallet))?;
             Ok(0)
         }
         WalletCommand::Receipts { after } => receipts(context, after).await,

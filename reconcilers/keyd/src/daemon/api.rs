@@ -120,7 +120,8 @@ async fn receipts(keyd: State, request: ReceiptsRequest) -> Result<Receipts, Pro
         let keyd = Arc::clone(&keyd);
         let work = move || keyd.book.events(after - 1, most + 1).map_err(|error| spend_problem(&error));
         let (mut events, last) = aside(work).await?;
-        let later = events.split_off(events.partition_point(|event| event.id <= after));
+        let mut later = events.split_off(events.partition_point(|event| event.id <= after));
+        later.truncate(most as usize);
         let (before, events) = (events, later);
         if !events.is_empty() || last < after || tokio::time::Instant::now() >= until {
             let receipt = |event: crate::spending::Event| Receipt {

@@ -300,6 +300,12 @@ fn written(chain: Chain) -> WrittenChain {
     }
 }
 
+/// What was decided is not decided any longer.
+pub(super) fn policies_changed() -> Problem {
+    let detail = "another generation came into force meanwhile".to_owned();
+    Problem::new(409, "policies-changed", detail).hint("ask again: its policies decide")
+}
+
 /// What the vault refuses.
 pub(super) fn vault_problem(error: VaultError) -> Problem {
     let (status, code) = match &error {

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{
     force::{InForce, Ruled},
-    keyd::{Able, Keyd, policy_view, signer_problem, spend_problem},
+    keyd::{Able, Keyd, policies_changed, policy_view, signer_problem, spend_problem},
     order::{Prepared, account},
     users::Users,
 };
@@ -75,8 +75,7 @@ impl Keyd {
         // A switch may have come while it was written down.
         if self.force().path != force.path {
             take_back();
-            let detail = "another generation came into force meanwhile".to_owned();
-            return Err(Problem::new(409, "policies-changed", detail).hint("ask again: its policies decide"));
+            return Err(policies_changed());
         }
         let signed = able.signer.sign(&able.id, &prepared.payload()).map_err(|error| {
             if nothing_was_signed(&able, &error) {

@@ -45,6 +45,13 @@ fn each_fault_has_its_field() {
 }
 
 #[test]
+fn a_key_leaves_by_the_word_of_somebody() {
+    let exportable = |approvers: Value| faults(json!({ "wallets": ["w"], "exportable": true, "approvers": approvers }));
+    assert_eq!(exportable(json!([])), [("spec.approvers".to_owned(), "no-approver")]);
+    assert_eq!(exportable(json!(["ada"])), []);
+}
+
+#[test]
 fn tokens_and_limits() {
     let token = |more: Value| {
         let mut token = json!({ "name": "usd", "chain": "ethereum", "chainId": 1, "decimals": 6,

@@ -90,12 +90,28 @@ fn custody(host: Host<'_>) -> Result<()> {
         let address = wallets::address(host)?;
 
         // As the page says, word for word.
-        let commands = PAGE.split("```sh\n").find(|block| block.contains("--rotate-to")).context("no commands")?;
-        let old = host.sh("cat /etc/osmoda-keyd/passphrase")?;
-        host.sh(&format!("set -e\n{}", commands.split("```").next().unwrap_or_default()))?;
-        ensure!(host.sh("cat /etc/osmoda-keyd/passphrase")? != old, "it is the passphrase of before");
-        wait("keyd", SOON, || Ok(host.osmoda(&["wallet", "list"])?.0 == 0))?;
-        ensure!(wallets::address(host)? == address, "another key");
+        let mut blocks = PAGE.split("```sh\n").filter_map(|block| block.split("```").next());
+        let commands = blocks.find(|block| block.contains("--rotate-to")).context("no commands")?;
+        let passphrase = || host.sh("cat /etc/osmoda-keyd/passphrase");
+        let old = passphrase()?;
+        let is_known = |what: &str| {
+            wait(what, SOON, || Ok(host.osmoda(&["wallet", "list"])?.0 == 0))?;
+            ensure!(wallets::address(host)? == address, "another key {what}");
+            Ok(())
+        };
+        host.sh("echo short > /etc/osmoda-keyd/passphrase.new")?;
+        let (status, out, err) = host.end(&["/bin/sh", "-c", commands])?;
+        ensure!(status != 0 && passphrase()? == old, "one that is refused is taken: {out}{err}");
+        host.sh("rm /etc/osmoda-keyd/passphrase.new")?;
+        host.sh(commands)?;
+        ensure!(passphrase()? != old, "it is the passphrase of before");
+        is_known("after it")?;
+        // Cut off when the vault had it, and the file had not.
+        let new = passphrase()?;
+        host.sh("cd /etc/osmoda-keyd; mv passphrase passphrase.new; mv passphrase.old passphrase")?;
+        host.sh(commands)?;
+        ensure!(passphrase()? == new, "it is yet another one");
+        is_known("after a cut")?;
         ensure!(send(host, SHOP, "0.01", 0)?.0 == 0);
 
         let export = ["wallet", "export", "payments", "--address", &address, "--file", "/run/payments.key"];
